@@ -1,0 +1,63 @@
+"""What a mesh's triangles say about its vertices: edges, normals, Laplacians; and well-spread subsets of points."""
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from .barycentric import triangle_normals
+
+
+def edges(faces: Int[Tensor, "t 3"]) -> Int[Tensor, "e 2"]:
+    """Every edge once, the smaller vertex first, rows in ascending order."""
+    sides = torch.cat([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
+    return torch.unique(sides.sort(dim=1).values, dim=0)
+
+
+def vertex_normals(vertices: Float[Tensor, "*b v 3"], faces: Int[Tensor, "t 3"]) -> Float[Tensor, "*b v 3"]:
+    """Unit normals, triangles weighted by area; zero for a vertex without area around it."""
+    of_corners = triangle_normals(vertices, faces).repeat_interleave(3, dim=-2)
+    return normalize(torch.zeros_like(vertices).index_add(-2, faces.flatten(), of_corners), dim=-1)
+
+
+def uniform_laplacian(values: Float[Tensor, "*b v d"], edges: Int[Tensor, "e 2"]) -> Float[Tensor, "*b v d"]:
+    """Mean over each vertex's neighbours minus its own value; zero for a vertex without neighbours."""
+    start, end = edges.unbind(1)
+    difference = values.index_select(-2, end) - values.index_select(-2, start)
+    sums = torch.zeros_like(values).index_add(-2, start, difference).index_add(-2, end, -difference)
+    return sums / torch.bincount(edges.flatten(), minlength=values.shape[-2]).clamp_min(1)[:, None]
+
+
+def cotangent_laplacian(
+    values: Float[Tensor, "*b v d"], vertices: Float[Tensor, "v 3"], faces: Int[Tensor, "t 3"]
+) -> Float[Tensor, "*b v d"]:
+    """``sum_j (cot a_ij + cot b_ij) / 2 (value_j - value_i)``, ``a`` and ``b`` the angles opposite the edge.
+
+    Integrated over the vertex's dual cell, not a mean over it (Meyer et al. 2003, equation 8): of the vertices
+    themselves it is minus twice the mean curvature normal times the cell's area.
+    """
+    total = torch.zeros_like(values)
+    for corner in range(3):
+        apex, start, end = (faces[:, (corner + turn) % 3] for turn in range(3))
+        left, right = vertices[start] - vertices[apex], vertices[end] - vertices[apex]
+        doubled_areas = torch.linalg.vector_norm(torch.linalg.cross(left, right), dim=-1)
+        halves = 0.5 * (left * right).sum(-1) / doubled_areas.clamp_min(1e-12)
+        flow = halves[:, None] * (values.index_select(-2, end) - values.index_select(-2, start))
+        total = total.index_add(-2, start, flow).index_add(-2, end, -flow)
+    return total
+
+
+def farthest_point_sampling(points: Float[Tensor, "n 3"], count: int) -> Int[Tensor, " {count}"]:
+    """``count`` indices, each the point farthest from those before; the first is the farthest from the mean.
+
+    Deterministic (Gonzalez 1985). Raises ValueError if there are fewer points than asked for.
+    """
+    if not 0 < count <= len(points):
+        raise ValueError(f"count: expected 1 to {len(points)} (the number of points), got {count}")
+    points = points.detach()
+    chosen = [(points - points.mean(0)).square().sum(-1).argmax()]
+    distances = torch.full_like(points[:, 0], torch.inf)
+    for _ in range(count - 1):
+        distances = torch.minimum(distances, (points - points[chosen[-1]]).square().sum(-1))
+        chosen.append(distances.argmax())
+    return torch.stack(chosen)
