@@ -1,0 +1,170 @@
+// Sixteen lanes of float or double as an unrolled bundle of native registers.
+// GCC and Clang lower vector types wider than the machine's through the stack (ten times slower), so the bundle is explicit.
+#pragma once
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+#define AVATAR_INLINE __attribute__((always_inline)) inline
+#if defined(__clang__)
+#define AVATAR_UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define AVATAR_UNROLL _Pragma("GCC unroll 16")
+#endif
+
+namespace AVATAR_ISA {
+
+#if defined(__AVX512F__)
+constexpr int kNativeBytes = 64;
+#elif defined(__AVX__)
+constexpr int kNativeBytes = 32;
+#else
+constexpr int kNativeBytes = 16;
+#endif
+constexpr int kLanes = 16;
+
+template <class S> struct Native;
+template <> struct Native<float> {
+  typedef float vec __attribute__((vector_size(kNativeBytes)));
+  typedef int32_t mask __attribute__((vector_size(kNativeBytes)));
+};
+template <> struct Native<double> {
+  typedef double vec __attribute__((vector_size(kNativeBytes)));
+  typedef int64_t mask __attribute__((vector_size(kNativeBytes)));
+};
+
+template <class S> struct Vec {
+  static constexpr int kParts = kLanes * sizeof(S) / kNativeBytes;
+  static constexpr int kPerPart = kNativeBytes / sizeof(S);
+  typename Native<S>::vec p[kParts];
+  AVATAR_INLINE S lane(int k) const { return p[k / kPerPart][k % kPerPart]; }
+  AVATAR_INLINE void set_lane(int k, S value) { p[k / kPerPart][k % kPerPart] = value; }
+  static AVATAR_INLINE Vec load(const S* source) {
+    Vec v;
+    memcpy(&v, source, sizeof(Vec));
+    return v;
+  }
+  AVATAR_INLINE void store(S* target) const { memcpy(target, this, sizeof(Vec)); }
+};
+template <class S> struct Mask {
+  typename Native<S>::mask p[Vec<S>::kParts];
+};
+
+#define AVATAR_EACH AVATAR_UNROLL for (int k = 0; k < Vec<S>::kParts; k++)
+// The scalar operand is a non-deduced parameter so that literals of another type convert.
+template <class S> struct Same { typedef S type; };
+template <class S> AVATAR_INLINE Vec<S> splat(S s) {
+  Vec<S> v;
+  AVATAR_EACH v.p[k] = typename Native<S>::vec{} + s;
+  return v;
+}
+#define AVATAR_OPERATOR(op)                                                                                     \
+  template <class S> AVATAR_INLINE Vec<S> operator op(Vec<S> a, const Vec<S>& b) {                              \
+    AVATAR_EACH a.p[k] = a.p[k] op b.p[k];                                                                      \
+    return a;                                                                                                   \
+  }                                                                                                             \
+  template <class S> AVATAR_INLINE Vec<S> operator op(Vec<S> a, typename Same<S>::type b) {                     \
+    AVATAR_EACH a.p[k] = a.p[k] op b;                                                                           \
+    return a;                                                                                                   \
+  }                                                                                                             \
+  template <class S> AVATAR_INLINE Vec<S> operator op(typename Same<S>::type a, Vec<S> b) {                     \
+    AVATAR_EACH b.p[k] = a op b.p[k];                                                                           \
+    return b;                                                                                                   \
+  }                                                                                                             \
+  template <class S> AVATAR_INLINE Vec<S>& operator op##=(Vec<S>& a, const Vec<S>& b) {                         \
+    AVATAR_EACH a.p[k] = a.p[k] op b.p[k];                                                                      \
+    return a;                                                                                                   \
+  }
+AVATAR_OPERATOR(+)
+AVATAR_OPERATOR(-)
+AVATAR_OPERATOR(*)
+AVATAR_OPERATOR(/)
+#undef AVATAR_OPERATOR
+template <class S> AVATAR_INLINE Vec<S> operator-(Vec<S> a) {
+  AVATAR_EACH a.p[k] = -a.p[k];
+  return a;
+}
+template <class S> AVATAR_INLINE Mask<S> operator&(Mask<S> a, const Mask<S>& b) {
+  AVATAR_EACH a.p[k] = a.p[k] & b.p[k];
+  return a;
+}
+#define AVATAR_COMPARE(name, op)                                                        \
+  template <class S> AVATAR_INLINE Mask<S> name(const Vec<S>& a, const Vec<S>& b) {     \
+    Mask<S> m;                                                                          \
+    AVATAR_EACH m.p[k] = a.p[k] op b.p[k];                                              \
+    return m;                                                                           \
+  }                                                                                     \
+  template <class S> AVATAR_INLINE Mask<S> name(const Vec<S>& a, typename Same<S>::type b) { \
+    return name(a, splat<S>(b));                                                        \
+  }
+AVATAR_COMPARE(less_equal, <=)
+AVATAR_COMPARE(greater_equal, >=)
+AVATAR_COMPARE(greater, >)
+#undef AVATAR_COMPARE
+template <class S> AVATAR_INLINE Mask<S> and_not(Mask<S> a, const Mask<S>& b) {
+  AVATAR_EACH a.p[k] = a.p[k] & ~b.p[k];
+  return a;
+}
+template <class S> AVATAR_INLINE Vec<S> select(const Mask<S>& m, const Vec<S>& a, const Vec<S>& b) {
+  Vec<S> v;
+  AVATAR_EACH v.p[k] = m.p[k] ? a.p[k] : b.p[k];
+  return v;
+}
+template <class S> AVATAR_INLINE bool any(const Mask<S>& m) {
+  auto all = m.p[0];
+  for (int k = 1; k < Vec<S>::kParts; k++) all |= m.p[k];
+#if defined(__AVX512F__)
+  return _mm512_test_epi32_mask((__m512i)all, (__m512i)all) != 0;
+#elif defined(__AVX__)
+  return !_mm256_testz_si256((__m256i)all, (__m256i)all);
+#elif defined(__SSE4_1__)
+  return !_mm_testz_si128((__m128i)all, (__m128i)all);
+#else
+  uint64_t words[kNativeBytes / 8], bits = 0;
+  memcpy(words, &all, sizeof(words));
+  for (uint64_t word : words) bits |= word;
+  return bits != 0;
+#endif
+}
+template <class S> AVATAR_INLINE Vec<S> vmin(const Vec<S>& a, const Vec<S>& b) { return select(less_equal(a, b), a, b); }
+template <class S> AVATAR_INLINE Vec<S> vmax(const Vec<S>& a, const Vec<S>& b) { return select(less_equal(a, b), b, a); }
+template <class S> AVATAR_INLINE Vec<S> vsqrt(const Vec<S>& a) {
+  Vec<S> v;
+  for (int k = 0; k < kLanes; k++) v.set_lane(k, std::sqrt(a.lane(k)));
+  return v;
+}
+template <class S> AVATAR_INLINE S sum(const Vec<S>& a) {
+  auto total = a.p[0];
+  for (int k = 1; k < Vec<S>::kParts; k++) total += a.p[k];
+  S s = 0;
+  AVATAR_UNROLL for (int k = 0; k < Vec<S>::kPerPart; k++) s += total[k];
+  return s;
+}
+
+// 2^x for x in about [-126, 0]; the float version is a degree-5 polynomial on [-1, 0], relative error 2e-7.
+AVATAR_INLINE Vec<float> exp2_fast(Vec<float> x) {
+  typedef float S;
+  Vec<float> out;
+  AVATAR_EACH {
+    const auto y = x.p[k];
+    const auto whole = __builtin_convertvector(y - 0.5f, Native<float>::mask);
+    const auto f = y - __builtin_convertvector(whole, Native<float>::vec);
+    auto poly = f * 0.00133335581f + 0.00961812911f;
+    poly = poly * f + 0.0555041087f;
+    poly = poly * f + 0.240226507f;
+    poly = poly * f + 0.693147181f;
+    poly = poly * f + 1.0f;
+    out.p[k] = (Native<float>::vec)((Native<float>::mask)poly + (whole << 23));
+  }
+  return out;
+}
+AVATAR_INLINE Vec<double> exp2_fast(const Vec<double>& x) {
+  Vec<double> out;
+  for (int k = 0; k < kLanes; k++) out.set_lane(k, std::exp2(x.lane(k)));
+  return out;
+}
+
+}  // namespace AVATAR_ISA

@@ -1,0 +1,92 @@
+// What a forward pass leaves for its backward pass: records in depth order, tile lists, transmittances.
+#pragma once
+#include <cstdlib>
+
+#include "api.h"
+#include "pool.h"
+#include "simd.h"
+
+namespace AVATAR_ISA {
+
+constexpr int kTile = 32;                    // pixels along a tile's side: state of a tile stays in the first-level cache
+constexpr int kStamps = kTile / 4;           // 4 x 4-pixel stamps along it
+constexpr int kStampsInTile = kStamps * kStamps;
+constexpr int kGroup = 4;                    // channels blended in one pass
+constexpr int kEntry = 6 + kGroup;           // gradient of one list entry: six sums for the conic, then colours
+constexpr uint32_t kCulled = 0xffffffffu;
+constexpr double kLog2E = 1.4426950408889634;
+
+// A growing array that keeps its pages between calls: page faults cost more than the projection.
+template <class T> class Buffer {
+ public:
+  Buffer() = default;
+  Buffer(const Buffer&) = delete;
+  ~Buffer() { free(data_); }
+  T* reserve(size_t count) {
+    if (count > capacity_) {
+      free(data_);
+      capacity_ = count + count / 4;
+      data_ = static_cast<T*>(aligned_alloc(64, (capacity_ * sizeof(T) + 63) / 64 * 64));
+      if (!data_) abort();
+    }
+    return data_;
+  }
+  T* data() { return data_; }
+  const T* data() const { return data_; }
+  T& operator[](size_t i) { return data_[i]; }
+  const T& operator[](size_t i) const { return data_[i]; }
+
+ private:
+  T* data_ = nullptr;
+  size_t capacity_ = 0;
+};
+
+// A projected Gaussian. With q = A dx^2 + B dx dy + C dy^2 its opacity at a pixel is opacity * 2^-q, and it matters where
+// q <= q_max, that is where that is at least 1/255.
+template <class S> struct alignas(64) Record {
+  S x, y, A, B, C, opacity, q_max, radius_x, radius_y;
+  S color[kGroup];
+  int32_t id;
+};
+
+template <class S> struct CameraState {
+  S fx, fy, cx, cy, R[9], t[3], centre[3];
+  S x_min, x_max, y_min, y_max;  // clamp of x/z and y/z inside the projection's Jacobian
+  int num_visible, tiles_x, tiles_y;
+  Buffer<uint32_t> keys;              // n: depth bits, or kCulled
+  Buffer<int32_t> ranks;              // n: place in depth order
+  Buffer<S> conics;                   // n 4: inverse covariance a, b, c and the antialiasing factor
+  Buffer<S> colors;                   // n 3 from SH
+  Buffer<S> depths;                   // n
+  Buffer<Record<S>> projected;        // n
+  Buffer<Record<S>> records;          // visible, in depth order
+  Buffer<int32_t> tile_starts;        // tiles + 1
+  Buffer<int32_t> tile_ends;          // tiles: end of what was composited, as a count
+  Buffer<int32_t> entries;            // records of each tile, front to back
+  Buffer<int32_t> entry_starts;       // visible + 1
+  Buffer<int32_t> entry_places;       // where the entries of each record lie
+  Buffer<int32_t> tile_counts;        // chunks x tiles
+  Buffer<uint32_t> sort_keys[2];
+  Buffer<int32_t> sort_ids[2];
+  Buffer<S> transmittance;            // h w
+  Buffer<S> blended;                  // h w d before the background
+};
+
+template <class S> struct RasterizeState {
+  static constexpr int kMaxCameras = 64;
+  CameraState<S>* cameras[kMaxCameras] = {};
+  Buffer<S> entry_gradients, gaussian_gradients, camera_partials;
+  CameraState<S>& camera(int i) {
+    if (!cameras[i]) cameras[i] = new CameraState<S>;
+    return *cameras[i];
+  }
+  ~RasterizeState() {
+    for (auto* camera : cameras) delete camera;
+  }
+};
+
+template <class S> int channels_out(const RasterizeScene<S>& scene) {
+  return static_cast<int>(scene.num_channels + (scene.with_depth ? 1 : 0));
+}
+
+}  // namespace AVATAR_ISA

@@ -1,0 +1,78 @@
+"""Loads the compiled engine through ctypes; calls release the interpreter lock."""
+
+import ctypes
+import logging
+from collections.abc import Callable
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import torch
+
+logger = logging.getLogger(__name__)
+
+_POINTER = ctypes.c_void_p
+
+
+class SceneArguments(ctypes.Structure):
+    """``RasterizeScene`` of ``csrc/api.h``, field by field."""
+
+    _fields_ = [
+        *[(name, ctypes.c_int64) for name in ("num_gaussians", "num_cameras", "num_channels")],
+        *[(name, _POINTER) for name in ("means", "quats", "scales", "opacities", "colors", "viewmats", "intrinsics")],
+        *[(name, _POINTER) for name in ("backgrounds", "means2d_offsets")],
+        *[(name, ctypes.c_int64) for name in ("height", "width")],
+        *[(name, ctypes.c_int32) for name in ("sh_degree", "colors_per_camera", "with_depth", "antialiased")],
+        *[(name, ctypes.c_double) for name in ("near_plane", "far_plane", "radius_clip", "eps2d")],
+    ]
+
+
+class OutputArguments(ctypes.Structure):
+    """``RasterizeOutput`` of ``csrc/api.h``."""
+
+    _fields_ = [(name, _POINTER) for name in ("colors", "alphas", "radii")]
+
+
+class GradientArguments(ctypes.Structure):
+    """``RasterizeGradients`` of ``csrc/api.h``."""
+
+    _fields_ = [
+        (name, _POINTER)
+        for name in ("colors", "alphas", "means", "quats", "scales", "opacities", "scene_colors", "viewmats", "means2d")
+    ]
+
+
+@cache
+def load_library() -> ctypes.CDLL | None:
+    """The compiled engine, or None (with one log line) where it was not built."""
+    # An editable install keeps the library in another folder of the same package.
+    folders = import_module(__package__).__path__
+    found = next((path for folder in folders if (path := Path(folder) / "_engine.so").is_file()), None)
+    if found is None:
+        logger.warning("compiled engine not found: using the plain-torch reference (reinstall with a C++17 compiler)")
+        return None
+    library = ctypes.CDLL(str(found))
+    library.avatar_variant.restype = ctypes.c_char_p
+    for suffix in ("f", "d"):
+        forward = getattr(library, f"avatar_rasterize_{suffix}")
+        forward.restype, forward.argtypes = ctypes.c_int64, [_POINTER, _POINTER, ctypes.c_int]
+        backward = getattr(library, f"avatar_rasterize_backward_{suffix}")
+        backward.restype, backward.argtypes = ctypes.c_int, [ctypes.c_int64, _POINTER, _POINTER]
+        ssim = getattr(library, f"avatar_ssim_{suffix}")
+        ssim.restype, ssim.argtypes = ctypes.c_double, [_POINTER] * 3 + [ctypes.c_int64] * 3
+    return library
+
+
+def function(name: str, dtype: torch.dtype) -> Callable[..., Any]:
+    """The exported function ``name`` for ``dtype``, with the pool set to torch's number of threads."""
+    library = load_library()
+    assert library is not None
+    library.avatar_set_threads(torch.get_num_threads())
+    return getattr(library, f"{name}_{'f' if dtype == torch.float32 else 'd'}")
+
+
+def compiled_variant() -> str | None:
+    """Instruction set of the kernels in use, such as ``"x86-64-v4"``; None where only the references exist."""
+    library = load_library()
+    return library.avatar_variant().decode() if library else None

@@ -1,0 +1,130 @@
+"""The compiled Gaussian rasterizer as a torch operator with its gradient."""
+
+import ctypes
+
+import torch
+from torch import Tensor
+
+from .library import GradientArguments, OutputArguments, SceneArguments, function, load_library
+from .rasterize_reference import rasterize_reference
+from .views import RasterizeOptions, Renders, Splats, Views, check_inputs
+
+_INPUTS = (
+    "Tensor means, Tensor quats, Tensor scales, Tensor opacities, Tensor colors, Tensor viewmats, Tensor intrinsics, "
+    "Tensor? backgrounds, Tensor? means2d_offsets, int[] flags, float[] limits"
+)
+torch.library.define("avatar::rasterize", f"({_INPUTS}) -> (Tensor, Tensor, Tensor, Tensor)")
+torch.library.define(
+    "avatar::rasterize_backward",
+    f"(Tensor v_colors, Tensor v_alphas, Tensor state, {_INPUTS}) -> (Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor)",
+)
+
+
+def rasterize(splats: Splats, views: Views, options: RasterizeOptions | None = None) -> Renders:
+    """Render Gaussians into every view: gsplat 1.5.3's semantics, on the CPU, deterministic for any number of threads.
+
+    Differentiable with respect to all of ``splats`` and to ``camera_from_world``, ``backgrounds`` and
+    ``means2d_offsets_px``. float32 and float64. Agrees with ``rasterize_reference`` but for pixels where rounding flips a
+    threshold (opacity 1/255, transmittance 1e-4).
+
+    Raises:
+        ValueError: shapes or dtypes do not fit, or tensors are not on the CPU (use the cuda backend of ``avatar.render``).
+    """
+    options = options or RasterizeOptions()
+    check_inputs(splats, views)
+    if splats.means.device.type != "cpu":
+        raise ValueError(f"rasterize: expected CPU tensors, got {splats.means.device}; render them with backend 'cuda'")
+    if load_library() is None:
+        return rasterize_reference(splats, views, options)
+    tensors = [t.contiguous() for t in (*splats[:5], views.camera_from_world, views.intrinsics_px)]
+    backgrounds = views.backgrounds
+    if backgrounds is not None and options.depth != "none":
+        backgrounds = torch.nn.functional.pad(backgrounds, (0, 1))
+    optional = [None if t is None else t.contiguous() for t in (backgrounds, views.means2d_offsets_px)]
+    wants_gradient = torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in (*tensors, *optional))
+    degree = -1 if splats.sh_degree is None else splats.sh_degree
+    flags = [views.height, views.width, degree, options.depth != "none", options.antialiased, wants_gradient]
+    limits = [options.near, options.far, options.radius_clip_px, options.blur_px2]
+    colors, alphas, radii, _ = torch.ops.avatar.rasterize(*tensors, *optional, [int(flag) for flag in flags], limits)
+    if options.depth == "expected":
+        depth = colors[..., -1:] / alphas[..., None].clamp(min=1e-10)
+        colors = torch.cat([colors[..., :-1], depth], -1)
+    return Renders(colors, alphas, radii)
+
+
+def _scene(inputs: tuple) -> SceneArguments:
+    tensors, (flags, limits) = inputs[:9], inputs[9:]
+    height, width, degree, with_depth, antialiased, _ = flags
+    colors = inputs[4]
+    pointers = [None if t is None else t.data_ptr() for t in tensors]
+    per_camera = colors.ndim == (3 if degree < 0 else 4)
+    sizes = [inputs[0].shape[0], inputs[5].shape[0], colors.shape[-1]]
+    return SceneArguments(*sizes, *pointers, height, width, degree, per_camera, with_depth, antialiased, *limits)
+
+
+def _empty_outputs(inputs: tuple) -> tuple[Tensor, Tensor, Tensor]:
+    means, colors, viewmats, (height, width, _, with_depth, *_) = inputs[0], inputs[4], inputs[5], inputs[9]
+    cameras = viewmats.shape[0]
+    images = means.new_empty(cameras, height, width, colors.shape[-1] + with_depth)
+    radii = means.new_empty(cameras, means.shape[0], 2, dtype=torch.int32)
+    return images, means.new_empty(cameras, height, width), radii
+
+
+@torch.library.impl("avatar::rasterize", "cpu")
+def _forward(*inputs) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    images, alphas, radii = _empty_outputs(inputs)
+    out = OutputArguments(images.data_ptr(), alphas.data_ptr(), radii.data_ptr())
+    state = function("avatar_rasterize", images.dtype)(
+        ctypes.byref(_scene(inputs)), ctypes.byref(out), bool(inputs[9][5])
+    )
+    if state == 0:
+        raise RuntimeError("rasterize: more than eight threads render at once; lower their number")
+    return images, alphas, radii, torch.tensor(state, dtype=torch.int64)
+
+
+@torch.library.register_fake("avatar::rasterize")
+def _forward_fake(*inputs) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    return (*_empty_outputs(inputs), inputs[0].new_empty((), dtype=torch.int64))
+
+
+@torch.library.impl("avatar::rasterize_backward", "cpu")
+def _backward(v_colors: Tensor, v_alphas: Tensor, state: Tensor, *inputs) -> tuple[Tensor, ...]:
+    gradients = _backward_fake(v_colors, v_alphas, state, *inputs)
+    for gradient in gradients:
+        gradient.zero_()
+    scene = _scene(inputs)
+    pointers = [t.data_ptr() if t.numel() else None for t in (v_colors, v_alphas, *gradients)]
+    call = function("avatar_rasterize_backward", v_colors.dtype)
+    arguments = (ctypes.byref(scene), ctypes.byref(GradientArguments(*pointers)))
+    if call(int(state), *arguments) != 0:  # its forward state was reused: run the forward pass again
+        again = _forward(*inputs)[3]
+        if call(int(again), *arguments) != 0:
+            raise RuntimeError("rasterize: more than eight threads render at once; lower their number")
+    return gradients
+
+
+@torch.library.register_fake("avatar::rasterize_backward")
+def _backward_fake(v_colors: Tensor, v_alphas: Tensor, state: Tensor, *inputs) -> tuple[Tensor, ...]:
+    del v_colors, v_alphas, state
+    offsets = inputs[8] if inputs[8] is not None else inputs[0].new_empty(0)
+    return tuple(torch.empty_like(t) for t in (*inputs[:6], offsets))
+
+
+def _setup_context(ctx, inputs: tuple, output: tuple) -> None:
+    ctx.save_for_backward(output[1], output[3], *inputs[:9])
+    ctx.settings = inputs[9:]
+    ctx.mark_non_differentiable(output[2], output[3])
+
+
+def _differentiate(ctx, v_colors: Tensor, v_alphas: Tensor, _radii: None, _state: None) -> tuple:
+    alphas, state, *tensors = ctx.saved_tensors
+    v_colors, v_alphas = v_colors.contiguous(), v_alphas.contiguous()
+    gradients = torch.ops.avatar.rasterize_backward(v_colors, v_alphas, state, *tensors, *ctx.settings)
+    v_backgrounds = None
+    if tensors[7] is not None and ctx.needs_input_grad[7]:
+        v_backgrounds = ((1 - alphas)[..., None] * v_colors).sum((1, 2))
+    v_offsets = gradients[6] if tensors[8] is not None else None
+    return (*gradients[:6], None, v_backgrounds, v_offsets, None, None)
+
+
+torch.library.register_autograd("avatar::rasterize", _differentiate, setup_context=_setup_context)

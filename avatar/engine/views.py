@@ -1,0 +1,100 @@
+"""What the rasterizer takes and gives: value types shared by the compiled kernel and its reference."""
+
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+
+class Splats(NamedTuple):
+    """Gaussians in world metres.
+
+    ``colors`` are channels (``n d``, or ``c n d`` for one set a camera) or, with ``sh_degree``, spherical-harmonic
+    coefficients (``n k 3`` or ``c n k 3``) whose colour is ``max(0, basis @ sh + 0.5)``. ``quats`` are ``wxyz`` of any length.
+    """
+
+    means: Float[Tensor, "n 3"]
+    quats: Float[Tensor, "n 4"]
+    scales: Float[Tensor, "n 3"]
+    opacities: Float[Tensor, "n"]
+    colors: Float[Tensor, "*c n d"] | Float[Tensor, "*c n k 3"]
+    sh_degree: int | None = None
+
+
+class Views(NamedTuple):
+    """Pinhole cameras of one image size; OpenCV axes, pixel centres at .5.
+
+    ``means2d_offsets_px`` is added to the projected centres: pass zeros that require a gradient to read off the gradient
+    of the image positions, which densification needs.
+    """
+
+    camera_from_world: Float[Tensor, "c 4 4"]
+    intrinsics_px: Float[Tensor, "c 3 3"]
+    height: int
+    width: int
+    backgrounds: Float[Tensor, "c d"] | None = None
+    means2d_offsets_px: Float[Tensor, "c n 2"] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RasterizeOptions:
+    """How to rasterize; the defaults are gsplat 1.5.3's.
+
+    Attributes:
+        near, far: Gaussians whose centre lies outside are culled, metres.
+        radius_clip_px: Gaussians no larger than this on the image are culled.
+        blur_px2: added to the diagonal of the 2D covariance, square pixels (``eps2d``).
+        antialiased: scale opacity by the blur's loss of area (Mip-Splatting, Yu et al. 2024).
+        depth: append a channel: ``"sum"`` of weighted depths, or ``"expected"``, that sum over alpha.
+    """
+
+    near: float = 0.01
+    far: float = 1e10
+    radius_clip_px: float = 0.0
+    blur_px2: float = 0.3
+    antialiased: bool = False
+    depth: Literal["none", "sum", "expected"] = "none"
+
+
+class Renders(NamedTuple):
+    """Images (with the depth channel last where asked for), coverage, and pixel radii (zero where culled)."""
+
+    colors: Float[Tensor, "c h w d"]
+    alphas: Float[Tensor, "c h w"]
+    radii_px: Int[Tensor, "c n 2"]
+
+
+def check_inputs(splats: Splats, views: Views) -> None:
+    """ValueError naming the tensor when shapes, dtypes or devices do not fit together."""
+    n, c = splats.means.shape[0], views.camera_from_world.shape[0]
+    harmonics = () if splats.sh_degree is None else ((splats.sh_degree + 1) ** 2, 3)
+    color_shape = splats.colors.shape[splats.colors.ndim - 2 :] if splats.sh_degree is None else harmonics
+    if splats.sh_degree is None:
+        color_shape = (splats.colors.shape[-1],)
+    lead = (c, n) if splats.colors.ndim == 2 + len(color_shape) else (n,)
+    expected = {
+        "means": (splats.means, (n, 3)),
+        "quats": (splats.quats, (n, 4)),
+        "scales": (splats.scales, (n, 3)),
+        "opacities": (splats.opacities, (n,)),
+        "colors": (splats.colors, (*lead, *color_shape)),
+        "camera_from_world": (views.camera_from_world, (c, 4, 4)),
+        "intrinsics_px": (views.intrinsics_px, (c, 3, 3)),
+        "means2d_offsets_px": (views.means2d_offsets_px, (c, n, 2)),
+    }
+    for name, (tensor, shape) in expected.items():
+        if tensor is not None and tuple(tensor.shape) != shape:
+            raise ValueError(f"rasterize: {name}: expected shape {shape}, got {tuple(tensor.shape)}")
+        if tensor is not None and (tensor.dtype, tensor.device) != (splats.means.dtype, splats.means.device):
+            raise ValueError(
+                f"rasterize: {name}: expected {splats.means.dtype} on {splats.means.device} like means, "
+                f"got {tensor.dtype} on {tensor.device}"
+            )
+    if splats.means.dtype not in (torch.float32, torch.float64):
+        raise ValueError(f"rasterize: means: expected float32 or float64, got {splats.means.dtype}")
+    if splats.sh_degree is not None and not 0 <= splats.sh_degree <= 3:
+        raise ValueError(f"rasterize: sh_degree: expected 0 to 3 or None, got {splats.sh_degree}")
+    if views.height < 1 or views.width < 1:
+        raise ValueError(f"rasterize: expected a positive image size, got {views.height} x {views.width}")
