@@ -88,7 +88,7 @@ def axis_angles_from_quats(quats: Float[Tensor, "*b 4"]) -> Float[Tensor, "*b 3"
     quats = _upper_half(quats)
     w, axis = quats[..., :1], quats[..., 1:]
     squared = (axis * axis).sum(-1, keepdim=True)
-    is_small = squared < 1e-6  # the next term of the series is (s/w)^4 / 5: below a float64's rounding after squaring
+    is_small = squared < 1e-6  # the first term left out, (s/w)^6 / 7, is then below a float64's rounding
     sine = torch.sqrt(torch.where(is_small, torch.ones_like(squared), squared))
     cosine = torch.where(is_small, w, torch.ones_like(w))
     ratio = squared / (cosine * cosine)
