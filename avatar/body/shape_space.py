@@ -11,7 +11,7 @@ from avatar.structs import Shape
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ShapeSpace:
-    """Known people at the nodes of a regular grid over the shape parameters, and multilinear interpolation between them.
+    """Known people at the nodes of a regular grid over the shape parameters, interpolated multilinearly.
 
     Attributes:
         names: what each parameter means.
@@ -21,11 +21,11 @@ class ShapeSpace:
     """
 
     names: tuple[str, ...]
-    low: Float[Tensor, "p"]
-    high: Float[Tensor, "p"]
+    low: Float[Tensor, " p"]
+    high: Float[Tensor, " p"]
     grid: Float[Tensor, "*nodes d"]
 
-    def coefficients(self, shape: Shape) -> Float[Tensor, "d"]:
+    def coefficients(self, shape: Shape) -> Float[Tensor, " d"]:
         """Coefficients of ``shape``. Values outside ``low .. high`` count as the nearest end (zero gradient there).
 
         Raises ValueError when the shape's names are not this space's, in order.
@@ -52,8 +52,8 @@ class BlendShapes:
     """
 
     base: Float[Tensor, "*size"]
-    directions: Float[Tensor, "d *size"]
+    directions: Float[Tensor, " d *size"]
 
-    def __call__(self, coefficients: Float[Tensor, "d"]) -> Float[Tensor, "*size"]:
+    def __call__(self, coefficients: Float[Tensor, " d"]) -> Float[Tensor, "*size"]:
         """``base + sum_i coefficients_i directions_i``."""
         return self.base + (coefficients @ self.directions.flatten(1)).view_as(self.base)
