@@ -109,18 +109,10 @@ def test_no_gradient_is_nan_at_the_identity_or_the_half_turn(dtype: torch.dtype)
 
 
 def test_gradcheck_catches_a_planted_error():
-    class Doubled(torch.autograd.Function):
-        @staticmethod
-        def forward(ctx: torch.autograd.function.FunctionCtx, quats: Tensor) -> Tensor:
-            return quats.clone()
-
-        @staticmethod
-        def backward(ctx: torch.autograd.function.FunctionCtx, gradient: Tensor) -> Tensor:
-            return 2.0 * gradient
-
     quats = random_quats(3).requires_grad_()
     assert gradcheck(matrices_from_quats, quats)
-    assert not gradcheck(lambda q: matrices_from_quats(Doubled.apply(q)), quats, raise_exception=False)
+    # The right value with twice its derivative:
+    assert not gradcheck(lambda q: matrices_from_quats(2 * q - q.detach()), quats, raise_exception=False)
 
 
 def test_slerp_goes_the_short_way_at_constant_speed():

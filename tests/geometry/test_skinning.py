@@ -49,7 +49,7 @@ def random_rig(
 
 
 def twisted_tube(angle: float) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """A tube of radius 1 along z; the second joint turns by ``angle`` about z; the middle ring is shared half and half."""
+    """The middle ring, radius 1, of a tube along z: its two joints share it evenly, one turned by ``angle`` about z."""
     around = torch.linspace(0, 2 * math.pi, 13, dtype=torch.float64)[:-1]
     ring = torch.stack([around.cos(), around.sin(), torch.zeros_like(around)], dim=-1)
     twist = matrices_from_axis_angles(torch.tensor([[0.0, 0, 0], [0, 0, angle]], dtype=torch.float64))
