@@ -118,7 +118,7 @@ template <class S> int backward(int64_t id, const RasterizeScene<S>* scene, cons
   void* state = cache<S>().take(id);
   if (!state) return 1;
   backward_of(S())(state, scene, gradients);
-  cache<S>().put(id, false);
+  cache<S>().put(id, true);
   return 0;
 }
 

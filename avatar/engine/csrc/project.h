@@ -80,6 +80,17 @@ AVATAR_INLINE void project_covariance(const CameraState<S>& camera, const S* qua
   }
 }
 
+// Colours of channels [first, first + 4) of one Gaussian into its record; depth is the channel after the last colour.
+template <class S>
+AVATAR_INLINE void load_colors(const CameraState<S>& camera, const RasterizeScene<S>& scene, int index, int first,
+                               Record<S>& r) {
+  const S* colors = scene.sh_degree >= 0 ? &camera.colors[3 * static_cast<size_t>(r.id)] : colors_of(scene, index, r.id);
+  for (int c = 0; c < kGroup; c++) {
+    const int channel = first + c;
+    r.color[c] = channel < scene.num_channels ? colors[channel] : channel < channels_out(scene) ? camera.depths[r.id] : S(0);
+  }
+}
+
 // Fills record, conic, depth and radii of Gaussian i; returns its sort key.
 template <class S>
 uint32_t project_one(CameraState<S>& camera, const RasterizeScene<S>& scene, int index, int64_t i, int32_t* radii) {
@@ -120,6 +131,7 @@ uint32_t project_one(CameraState<S>& camera, const RasterizeScene<S>& scene, int
   if (scene.sh_degree >= 0) {
     sh_color(scene.sh_degree, colors_of(scene, index, i), m, camera.centre, &camera.colors[3 * i]);
   }
+  load_colors(camera, scene, index, 0, r);
   const float depth = static_cast<float>(z);
   uint32_t key;
   memcpy(&key, &depth, 4);

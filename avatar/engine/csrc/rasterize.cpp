@@ -7,18 +7,11 @@
 namespace AVATAR_ISA {
 namespace {
 
-// Colours of channels [first, first + 4) into the records.
-template <class S> void load_group(CameraState<S>& camera, const RasterizeScene<S>& scene, int index, int first, int count) {
-  const bool sh = scene.sh_degree >= 0;
+// The colours of a group into the records, unless it is the only one: then the projection has put them there.
+template <class S> void load_group(CameraState<S>& camera, const RasterizeScene<S>& scene, int index, int first) {
+  if (channels_out(scene) <= kGroup) return;
   avatar_pool::parallel_chunks(camera.num_visible, 8192, [&](int64_t begin, int64_t end, int) {
-    for (int64_t i = begin; i < end; i++) {
-      Record<S>& r = camera.records[i];
-      const S* colors = sh ? &camera.colors[3 * static_cast<size_t>(r.id)] : colors_of(scene, index, r.id);
-      for (int c = 0; c < kGroup; c++) {
-        const int channel = first + c;
-        r.color[c] = c >= count ? S(0) : channel < scene.num_channels ? colors[channel] : camera.depths[r.id];
-      }
-    }
+    for (int64_t i = begin; i < end; i++) load_colors(camera, scene, index, first, camera.records[i]);
   });
 }
 
@@ -50,7 +43,7 @@ template <class S> void forward(void* opaque, const RasterizeScene<S>* scene, Ra
     camera.transmittance.reserve(scene->height * scene->width);
     camera.blended.reserve(scene->height * scene->width * channels);
     for_groups(channels, [&](int first, int count) {
-      load_group(camera, *scene, index, first, count);
+      load_group(camera, *scene, index, first);
       with_channels(count, [&](auto nc) {
         avatar_pool::parallel(tiles, [&](int tile) {
           blend_tile<S, decltype(nc)::value>(camera, *scene, tile, first, background_of(*scene, index), out);
@@ -83,7 +76,7 @@ template <class S> void blend_backward(const Backward<S>& b, int first, int coun
   CameraState<S>& camera = b.camera;
   const int channels = channels_out(b.scene), tiles = camera.tiles_x * camera.tiles_y;
   const int64_t pixels = b.scene.height * b.scene.width;
-  load_group(camera, b.scene, b.index, first, count);
+  load_group(camera, b.scene, b.index, first);
   with_channels(count, [&](auto nc) {
     avatar_pool::parallel(tiles, [&](int tile) {
       blend_tile_backward<S, decltype(nc)::value>(camera, b.scene, tile, first, background_of(b.scene, b.index),
