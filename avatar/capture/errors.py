@@ -1,0 +1,20 @@
+"""What can go wrong with a capture, said in one line that names the file."""
+
+from pathlib import Path
+
+MAX_MESSAGE = 500
+
+
+class CaptureError(ValueError):
+    """A file of a capture is broken. The message is one line: the file, what is wrong, what to do."""
+
+    def __init__(self, file: Path | str, problem: str) -> None:
+        self.file = Path(file)
+        super().__init__(" ".join(f"{file}: {problem}".split())[:MAX_MESSAGE])
+
+
+class MissingFileError(CaptureError, FileNotFoundError):
+    """A file of a capture is not there."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])

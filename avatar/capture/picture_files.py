@@ -1,0 +1,85 @@
+"""Whole JPEG and PNG files to pixels. OpenCV fills what is missing from a truncated file with grey and says nothing, so
+files are walked from their first marker to their last before they are decoded."""
+
+import re
+import zlib
+from pathlib import Path
+
+import cv2
+import numpy as np
+from jaxtyping import Bool, UInt8
+
+from .errors import CaptureError
+from .files import read_bytes
+
+MAX_PIXELS = 64 * 2**20
+AGAIN = "copy it again"
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+# The end of entropy-coded data: a marker that is neither a stuffed zero, a restart nor a fill byte.
+JPEG_MARKER = re.compile(rb"\xff+[^\x00\xd0-\xd7\xff]")
+
+
+def picture_size(path: Path) -> tuple[int, int]:
+    """Height and width of a JPEG or PNG file that is whole."""
+    return _size(read_bytes(path), path)
+
+
+def read_image(path: Path) -> UInt8[np.ndarray, "h w 3"]:
+    """The pixels of a picture, sRGB. Raises CaptureError for a file that is truncated, broken or too large."""
+    return cv2.cvtColor(_decode(path, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION), cv2.COLOR_BGR2RGB)
+
+
+def read_mask(path: Path) -> Bool[np.ndarray, "h w"]:
+    """True where a mask file is not zero in any of its colours: labels and 0 / 255 alike. Raises as ``read_image``."""
+    labels = _decode(path, cv2.IMREAD_UNCHANGED)
+    return labels != 0 if labels.ndim == 2 else (labels[..., :3] != 0).any(axis=-1)
+
+
+def _decode(path: Path, flags: int) -> np.ndarray:
+    data = read_bytes(path)
+    size = _size(data, path)
+    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    if pixels is None or pixels.shape[:2] != size:
+        raise CaptureError(path, f"cannot be decoded; {AGAIN}")
+    return pixels
+
+
+def _size(data: bytes, path: Path) -> tuple[int, int]:
+    if data.startswith(PNG_SIGNATURE):
+        size = _png_size(data)
+    elif data.startswith(b"\xff\xd8"):
+        size = _jpeg_size(data)
+    else:
+        raise CaptureError(path, "is neither JPEG nor PNG; convert it")
+    if size is None:
+        raise CaptureError(path, f"is truncated or damaged; {AGAIN}")
+    if not 0 < size[0] * size[1] <= MAX_PIXELS:
+        raise CaptureError(path, f"has {size[0]} x {size[1]} pixels; from 1 to {MAX_PIXELS} are read")
+    return size
+
+
+def _png_size(data: bytes) -> tuple[int, int] | None:
+    """Height and width when every chunk up to IEND is there and matches its checksum."""
+    place = len(PNG_SIGNATURE)
+    while place + 12 <= len(data):
+        end = place + 8 + int.from_bytes(data[place : place + 4])
+        if zlib.crc32(data[place + 4 : end]) != int.from_bytes(data[end : end + 4]):
+            return None
+        if data[place + 4 : place + 8] == b"IEND":
+            return int.from_bytes(data[20:24]), int.from_bytes(data[16:20])
+        place = end + 4
+    return None
+
+
+def _jpeg_size(data: bytes) -> tuple[int, int] | None:
+    """Height and width when the segments lead from the first marker to end-of-image (ITU T.81, annex B)."""
+    size, place = None, 2
+    while (match := JPEG_MARKER.search(data, place)) is not None:
+        marker, place = data[match.end() - 1], match.end()
+        if marker == 0xD9:
+            return size
+        if marker in JPEG_FRAMES:
+            size = int.from_bytes(data[place + 3 : place + 5]), int.from_bytes(data[place + 5 : place + 7])
+        place += int.from_bytes(data[place : place + 2])
+    return None

@@ -1,0 +1,186 @@
+"""Pictures on demand: decoded once, undistorted, cropped to the person and kept in memory up to a bound."""
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from threading import Lock
+
+import cv2
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, UInt8
+from torch import Tensor
+
+from avatar.structs import Box, Camera, Frame, Pose, Split
+
+from .errors import CaptureError
+from .files import first_file, inside
+from .picture_files import read_image, read_mask
+
+
+@dataclass(frozen=True, kw_only=True)
+class PictureConfig:
+    """How pictures are handed out.
+
+    Attributes:
+        margin_px: how far a crop reaches beyond the person's mask.
+        keep_background: leave the scene behind the person; otherwise it is black.
+        cache_bytes: memory for decoded pictures; the least recently used ones go first. Four bytes a pixel.
+    """
+
+    margin_px: int = 8
+    keep_background: bool = False
+    cache_bytes: int = 2**30
+
+    def __post_init__(self) -> None:
+        for name in ("margin_px", "cache_bytes"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"PictureConfig.{name}: expected zero or more, got {getattr(self, name)}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PictureFiles:
+    """Where a capture's pictures and masks lie.
+
+    Attributes:
+        root: the capture's folder; no file outside it is opened.
+        names: for every frame and camera the relative paths to try, in order.
+        mask_folder: the folder within ``root`` that mirrors the pictures' paths with ``.png`` masks, with or without
+            their first folder.
+    """
+
+    root: Path
+    names: Sequence[Sequence[tuple[str, ...]]]
+    mask_folder: str
+
+    def image(self, frame_id: int, camera_id: int) -> Path:
+        """The picture; MissingFileError when it is not there."""
+        return first_file(inside(self.root, name) for name in self.names[frame_id][camera_id])
+
+    def mask(self, frame_id: int, camera_id: int) -> Path:
+        """The mask; MissingFileError when it is not there."""
+        names = [name.rpartition(".")[0] + ".png" for name in self.names[frame_id][camera_id]]
+        names += [name.partition("/")[2] for name in names if name.count("/") > 1]
+        return first_file(inside(self.root, f"{self.mask_folder}/{name}") for name in names)
+
+    def check(self, split: Split) -> None:
+        """MissingFileError naming the first file of ``split`` that is not there."""
+        for frame_id, camera_id in split.pairs():
+            self.image(frame_id, camera_id)
+            self.mask(frame_id, camera_id)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Lens:
+    """What ``cv2.undistort`` needs: intrinsics with pixel centres at integers, and k1 k2 p1 p2 k3."""
+
+    intrinsics_px: Float[np.ndarray, "3 3"]
+    distortion: Float[np.ndarray, "5"]
+
+    def undistort(self, pixels: UInt8[np.ndarray, "h w *d"]) -> UInt8[np.ndarray, "h w *d"]:
+        """The picture that the same camera would take without distortion."""
+        return cv2.undistort(pixels, self.intrinsics_px, self.distortion)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Picture:
+    """A decoded picture as it is kept: one byte a value."""
+
+    camera: Camera
+    image: UInt8[Tensor, "h w 3"]
+    is_foreground: Bool[Tensor, "h w"]
+    crop: Box | None
+
+    @property
+    def num_bytes(self) -> int:
+        return self.image.numel() + self.is_foreground.numel()
+
+
+class PictureLoader:
+    """The ``load_frame`` of a capture in files. Owns the memory of decoded pictures; safe to share among threads."""
+
+    def __init__(
+        self,
+        *,
+        files: PictureFiles,
+        cameras: Sequence[Camera],
+        lenses: Sequence[Lens | None],
+        poses: Pose,
+        config: PictureConfig,
+    ) -> None:
+        self.files, self.cameras, self.lenses, self.poses, self.config = files, cameras, lenses, poses, config
+        self._kept: OrderedDict[tuple[int, int, bool], _Picture] = OrderedDict()
+        self._kept_bytes = 0
+        self._lock = Lock()
+
+    def __call__(self, frame_id: int, camera_id: int, cropped: bool) -> Frame:
+        """The picture, whole or cropped to the person with a margin; whole as well where the mask shows nobody.
+
+        Raises MissingFileError or CaptureError, which name the file, for a picture or mask that is missing or broken,
+        and ValueError for a frame or camera that the capture does not have.
+        """
+        for kind, number, count in ("frame", frame_id, len(self.files.names)), ("camera", camera_id, len(self.cameras)):
+            if not 0 <= number < count:
+                raise ValueError(f"{self.files.root}: expected a {kind} from 0 to {count - 1}, got {number}")
+        picture = self._picture(frame_id, camera_id, cropped)
+        return Frame(
+            camera=picture.camera,
+            image=picture.image.to(torch.float32).div_(255.0),
+            is_foreground=picture.is_foreground,
+            pose=replace(self.poses[frame_id], frame_id=frame_id),
+            frame_id=frame_id,
+            camera_id=camera_id,
+            crop=picture.crop,
+        )
+
+    def _picture(self, frame_id: int, camera_id: int, cropped: bool) -> _Picture:
+        key = (frame_id, camera_id, cropped)
+        with self._lock:
+            if key in self._kept:
+                self._kept.move_to_end(key)
+                return self._kept[key]
+        picture = self._read(frame_id, camera_id, cropped)
+        with self._lock:
+            if key not in self._kept:
+                self._kept[key] = picture
+                self._kept_bytes += picture.num_bytes
+            while self._kept_bytes > self.config.cache_bytes:
+                self._kept_bytes -= self._kept.popitem(last=False)[1].num_bytes
+        return picture
+
+    def _read(self, frame_id: int, camera_id: int, cropped: bool) -> _Picture:
+        camera, lens = self.cameras[camera_id], self.lenses[camera_id]
+        image_path, mask_path = self.files.image(frame_id, camera_id), self.files.mask(frame_id, camera_id)
+        image, is_foreground = read_image(image_path), read_mask(mask_path)
+        for path, pixels in (image_path, image), (mask_path, is_foreground):
+            if pixels.shape[:2] != (camera.height, camera.width):
+                found = f"{pixels.shape[0]} x {pixels.shape[1]}"
+                raise CaptureError(
+                    path, f"expected {camera.height} x {camera.width} pixels (h x w), got {found}; scale it"
+                )
+        if lens is not None:
+            image = lens.undistort(image)
+            is_foreground = lens.undistort(is_foreground.astype(np.uint8) * 255) >= 128
+        crop = None
+        if cropped:
+            crop = person_box(is_foreground).padded(self.config.margin_px, camera.height, camera.width)
+            rows, columns = slice(crop.top, crop.bottom), slice(crop.left, crop.right)
+            image, is_foreground = image[rows, columns], is_foreground[rows, columns]
+            camera = camera.crop(crop)
+        if not self.config.keep_background:
+            image = image * is_foreground[..., None]
+        return _Picture(
+            camera=camera,
+            image=torch.from_numpy(np.array(image, order="C")),
+            is_foreground=torch.from_numpy(np.array(is_foreground, order="C")),
+            crop=crop,
+        )
+
+
+def person_box(is_foreground: Bool[np.ndarray, "h w"]) -> Box:
+    """The smallest box around the foreground, or the whole picture where there is none."""
+    rows, columns = np.flatnonzero(is_foreground.any(axis=1)), np.flatnonzero(is_foreground.any(axis=0))
+    if not len(rows):
+        return Box(top=0, left=0, bottom=is_foreground.shape[0], right=is_foreground.shape[1])
+    return Box(top=int(rows[0]), left=int(columns[0]), bottom=int(rows[-1]) + 1, right=int(columns[-1]) + 1)

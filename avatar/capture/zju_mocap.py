@@ -1,0 +1,188 @@
+"""The ZJU-MoCap layout (Peng et al., "Neural Body", CVPR 2021) as the published set and its relatives use it.
+
+::
+
+    annots.npy            cams: K, R, T in millimetres, D; ims: the picture paths of every time step
+    cameras.json          the same cameras without a pickle; read where there is no annots.npy
+    <camera>/000000.jpg   pictures (.png as well where cameras.json names no paths)
+    mask/<camera>/000000.png, or mask_cihp/...: zero is background
+    body_default.npz      body parameters, see ``body_parameters``
+    splits.json           named splits, frame_rate, pixel_origin; optional
+
+**Where pixel (0, 0) lies.** Cameras calibrated with OpenCV put pixel centres at integers, the house at .5. What holds
+is the argument ``pixel_origin``, else the key of that name in ``splits.json``, else: rendered captures, known by their
+folder ``surface`` of true geometry, have ``"corner"``, filmed ones ``"centre"``. The published set is filmed. So is
+balance4, whose README gives detections, to which its cameras and body were adjusted, with pixel centres at integers.
+
+**Up.** Nothing is turned: a capture must be z-up already. In the published set z points down, so its body file has to
+be fitted, and its cameras turned by diag(1, -1, -1), in the z-up world; that is a converter's work.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from avatar.structs import Camera, Capture
+
+from .body_parameters import PoseFromLocalRef, read_body
+from .calibration import Calibration, PixelOrigin, calibrations_from_annots, calibrations_from_json
+from .errors import CaptureError, MissingFileError
+from .files import inside, read_json, relative_path
+from .picture_files import picture_size
+from .pictures import Lens, PictureConfig, PictureFiles, PictureLoader
+from .restricted_pickle import load_npy_dict
+from .splits import default_splits, splits_from_json
+from .tables import field, floats, sequence, table, text
+
+MASK_FOLDERS = ("mask", "mask_cihp")
+# The rate of a capture that does not say its own.
+FRAME_RATE_HZ = 30.0
+
+
+def read_zju_mocap(
+    folder: Path,
+    *,
+    body_file: str = "body_default.npz",
+    pose_from_local_ref: PoseFromLocalRef | None = None,
+    mask_folder: str | None = None,
+    pixel_origin: PixelOrigin | None = None,
+    pictures: PictureConfig | None = None,
+    split: str | None = None,
+) -> Capture:
+    """A capture in the ZJU-MoCap layout. Pictures are read when asked for.
+
+    Args:
+        folder: the capture.
+        body_file: the body parameter file in it.
+        pose_from_local_ref: what turns Anny's poses into ours, ``AnnyBody.pose_from_local_ref``; captures with poses of
+            our own form need none.
+        mask_folder: which masks to use; by default ``mask``, else ``mask_cihp``.
+        pixel_origin: where pixel (0, 0) lies in the camera table: its corner or its centre; by default see above.
+        pictures: cropping, background and memory.
+        split: a split whose files are to be checked for existence now.
+
+    Raises MissingFileError (a FileNotFoundError) or CaptureError (a ValueError) with one line that names the file.
+    """
+    about_path = folder / "splits.json"
+    about = read_json(about_path) if about_path.exists() else {}
+    shape, poses = read_body(inside(folder, body_file), pose_from_local_ref)
+    num_frames = len(poses.local_quats)
+    calibrations, names = _cameras_and_names(folder, num_frames)
+    files = PictureFiles(root=folder, names=names, mask_folder=mask_folder or _mask_folder(folder))
+    origin = pixel_origin or _pixel_origin(about, folder)
+    cameras = _sized_cameras(calibrations, files, origin)
+    camera_names = [camera.name for camera in cameras]
+    loader = PictureLoader(
+        files=files,
+        cameras=cameras,
+        lenses=[_lens(calibration, camera) for calibration, camera in zip(calibrations, cameras, strict=True)],
+        poses=poses,
+        config=pictures or PictureConfig(),
+    )
+    capture = Capture(
+        name=text(about.get("capture", folder.resolve().name), about_path, "capture"),
+        cameras=tuple(cameras),
+        poses=poses,
+        shape=shape,
+        splits=splits_from_json(about, camera_names, num_frames, about_path)
+        or default_splits(len(cameras), num_frames),
+        frame_rate_hz=_frame_rate(about, about_path),
+        load_frame=loader,
+    )
+    if split is not None:
+        files.check(capture.split(split))
+    return capture
+
+
+def _cameras_and_names(folder: Path, num_frames: int) -> tuple[list[Calibration], list[list[tuple[str, ...]]]]:
+    """The camera table, and for every time step and camera the paths where its picture may be."""
+    annots_path, json_path = folder / "annots.npy", folder / "cameras.json"
+    if annots_path.exists():
+        annots = load_npy_dict(annots_path)
+        names = _picture_names(annots, num_frames, annots_path)
+        cameras = [name.rpartition("/")[0].rpartition("/")[2] for (name,) in names[0]]
+        if len(set(cameras)) < len(cameras) or not all(cameras):
+            raise CaptureError(annots_path, "ims: expected the pictures of each camera in a folder of its own")
+        return calibrations_from_annots(field(annots, "cams", annots_path, "the table"), cameras, annots_path), names
+    calibrations = calibrations_from_json(read_json(json_path), json_path)
+    if not calibrations:
+        raise CaptureError(json_path, "has no cameras; expected at least one")
+    folders = [relative_path(calibration.name, json_path) for calibration in calibrations]
+    suffixes = (".jpg", ".png")
+    return calibrations, [
+        [tuple(f"{camera}/{frame:06d}{suffix}" for suffix in suffixes) for camera in folders]
+        for frame in range(num_frames)
+    ]
+
+
+def _picture_names(annots: dict[str, object], num_frames: int, path: Path) -> list[list[tuple[str, ...]]]:
+    """``ims``, a list over time of ``{"ims": [path of each camera]}``, as paths that stay in the folder."""
+    rows = sequence(field(annots, "ims", path, "the table"), path, "ims")
+    if len(rows) != num_frames:
+        raise CaptureError(
+            path, f"ims: {len(rows)} time steps for {num_frames} poses in the body file; give each one pose"
+        )
+    names: list[list[tuple[str, ...]]] = []
+    for index, row in enumerate(rows):
+        what, count = f"ims[{index}]", len(names[0]) if names else None
+        listed = sequence(field(table(row, path, what), "ims", path, what), path, what, count)
+        names.append([(relative_path(text(name, path, what), path),) for name in listed])
+    return names
+
+
+def _mask_folder(folder: Path) -> str:
+    for name in MASK_FOLDERS:
+        if (folder / name).is_dir():
+            return name
+    raise MissingFileError(folder / MASK_FOLDERS[0], "no such folder; put the foreground masks there")
+
+
+def _pixel_origin(about: dict[str, object], folder: Path) -> PixelOrigin:
+    match about.get("pixel_origin"):
+        case "corner":
+            return "corner"
+        case "centre":
+            return "centre"
+        case None:
+            return "corner" if (folder / "surface").is_dir() else "centre"
+        case other:
+            raise CaptureError(
+                folder / "splits.json", f"pixel_origin: expected 'corner' or 'centre', got {other!r:.40}"
+            )
+
+
+def _frame_rate(about: dict[str, object], path: Path) -> float:
+    rate = float(floats(about.get("frame_rate", FRAME_RATE_HZ), (), path, "frame_rate"))
+    if rate <= 0:
+        raise CaptureError(path, f"frame_rate: expected time steps a second, got {rate}")
+    return rate
+
+
+def _sized_cameras(calibrations: Sequence[Calibration], files: PictureFiles, origin: PixelOrigin) -> list[Camera]:
+    """House cameras; a size that the table lacks is that of the camera's first picture, or of another camera's."""
+    sizes = [calibration.size or _size_on_disk(files, index) for index, calibration in enumerate(calibrations)]
+    known = next((size for size in sizes if size is not None), None)
+    if known is None:
+        raise MissingFileError(files.root / files.names[0][0][0], "no such file, nor any other picture; restore them")
+    return [
+        calibration.camera(*(size or known), pixel_origin=origin)
+        for calibration, size in zip(calibrations, sizes, strict=True)
+    ]
+
+
+def _size_on_disk(files: PictureFiles, camera_id: int) -> tuple[int, int] | None:
+    """Height and width of the first picture of a camera, or None when it has none."""
+    for frame_id in range(len(files.names)):
+        try:
+            return picture_size(files.image(frame_id, camera_id))
+        except MissingFileError:
+            continue
+    return None
+
+
+def _lens(calibration: Calibration, camera: Camera) -> Lens | None:
+    """What undoes the camera's distortion, or None when it has none."""
+    if not calibration.distortion.any():
+        return None
+    intrinsics = camera.intrinsics_px.double().numpy().copy()
+    intrinsics[:2, 2] -= 0.5
+    return Lens(intrinsics_px=intrinsics, distortion=calibration.distortion)
