@@ -83,8 +83,8 @@ def _channels(
 
 
 def _composite(
-    gaussians: _Projected, channels: Float[Tensor, "m d"], pixels: Float[Tensor, "p 2"], nearby: Int[Tensor, "m"]
-) -> tuple[Float[Tensor, "p d"], Float[Tensor, "p"]]:
+    gaussians: _Projected, channels: Float[Tensor, "m d"], pixels: Float[Tensor, "p 2"], nearby: Int[Tensor, " m"]
+) -> tuple[Float[Tensor, "p d"], Float[Tensor, " p"]]:
     """Colours and transmittance of some pixels from the Gaussians in ``nearby``, front to back."""
     offset = gaussians.means[nearby] - pixels[:, None]
     a, b, c = gaussians.conic[nearby].unbind(-1)

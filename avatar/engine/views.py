@@ -18,8 +18,8 @@ class Splats(NamedTuple):
     means: Float[Tensor, "n 3"]
     quats: Float[Tensor, "n 4"]
     scales: Float[Tensor, "n 3"]
-    opacities: Float[Tensor, "n"]
-    colors: Float[Tensor, "*c n d"] | Float[Tensor, "*c n k 3"]
+    opacities: Float[Tensor, " n"]
+    colors: Float[Tensor, "*c n d"]
     sh_degree: int | None = None
 
 

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Self
 
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -22,7 +21,7 @@ class Shape:
     """
 
     names: tuple[str, ...]
-    values: Float[Tensor, "p"]
+    values: Float[Tensor, " p"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -41,7 +40,7 @@ class Pose:
     root_position_world: Float[Tensor, "*f 3"]
     frame_id: int | None = None
 
-    def __getitem__(self, index: int) -> Self:
+    def __getitem__(self, index: int) -> "Pose":
         """One frame of a sequence of poses."""
         return replace(self, local_quats=self.local_quats[index], root_position_world=self.root_position_world[index])
 

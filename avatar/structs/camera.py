@@ -1,7 +1,6 @@
 """One pinhole camera and the rectangle of pixels it looks at."""
 
 from dataclasses import dataclass, replace
-from typing import Self
 
 import torch
 from jaxtyping import Float
@@ -63,19 +62,19 @@ class Camera:
         """Optical centre in world metres."""
         return -self.camera_from_world[:3, :3].mT @ self.camera_from_world[:3, 3]
 
-    def crop(self, box: Box) -> Self:
+    def crop(self, box: Box) -> "Camera":
         """The same camera seeing only ``box``: the principal point moves, nothing else does."""
         shift = torch.zeros_like(self.intrinsics_px)
         shift[0, 2], shift[1, 2] = box.left, box.top
         return replace(self, intrinsics_px=self.intrinsics_px - shift, height=box.height, width=box.width)
 
-    def scaled(self, factor: float) -> Self:
+    def scaled(self, factor: float) -> "Camera":
         """The same camera with an image ``factor`` times as large; exact for pixel centres at .5."""
         height, width = max(1, round(self.height * factor)), max(1, round(self.width * factor))
         ratio = self.intrinsics_px.new_tensor([[width / self.width], [height / self.height], [1.0]])
         return replace(self, intrinsics_px=self.intrinsics_px * ratio, height=height, width=width)
 
-    def to(self, device: torch.device | str) -> Self:
+    def to(self, device: torch.device | str) -> "Camera":
         """The same camera with its tensors on ``device``."""
         return replace(
             self,

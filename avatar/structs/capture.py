@@ -1,7 +1,7 @@
 """A multi-view capture: cameras, poses, splits and a way to get at the pictures."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .body import Pose, Shape
 from .camera import Camera
@@ -52,6 +52,10 @@ class Capture:
     def num_frames(self) -> int:
         """Number of time steps."""
         return self.poses.local_quats.shape[0]
+
+    def pose(self, frame_id: int) -> Pose:
+        """The pose of one time step, marked as measured there."""
+        return replace(self.poses[frame_id], frame_id=frame_id)
 
     def split(self, name: str) -> Split:
         """The split called ``name``; ValueError lists what there is."""

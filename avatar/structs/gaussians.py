@@ -20,7 +20,7 @@ class Binding:
     """
 
     template: Mesh
-    triangles: Int[Tensor, "n"]
+    triangles: Int[Tensor, " n"]
     barycentrics: Float[Tensor, "n 3"]
     normals: Float[Tensor, "n 3"]
 
@@ -41,6 +41,6 @@ class Gaussians:
     means: Float[Tensor, "n 3"]
     quats: Float[Tensor, "n 4"]
     scales: Float[Tensor, "n 3"]
-    opacities: Float[Tensor, "n"]
+    opacities: Float[Tensor, " n"]
     sh: Float[Tensor, "n k 3"]
     binding: Binding | None = None
