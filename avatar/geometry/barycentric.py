@@ -21,7 +21,7 @@ def triangle_frames(vertices: Float[Tensor, "*b v 3"], faces: Int[Tensor, "t 3"]
     axis_x = torch.tensor([1.0, 0.0, 0.0], dtype=vertices.dtype, device=vertices.device)
     tangent = _unit_or(first, axis_x)
     across = torch.where(tangent[..., :1].abs() < 0.5, axis_x, axis_x.roll(1))
-    normal = _unit_or(torch.linalg.cross(tangent, second), torch.linalg.cross(tangent, across))
+    normal = _unit_or(torch.linalg.cross(tangent, second), normalize(torch.linalg.cross(tangent, across), dim=-1))
     return torch.stack([tangent, torch.linalg.cross(normal, tangent), normal], dim=-1)
 
 
@@ -71,5 +71,6 @@ def _edge_vectors(vertices: Tensor, faces: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _unit_or(vectors: Tensor, fallback: Tensor) -> Tensor:
-    lengths = torch.linalg.vector_norm(vectors.detach(), dim=-1, keepdim=True)
-    return normalize(torch.where(lengths > _SHORTEST, vectors, fallback), dim=-1, eps=0.0)
+    """Vectors scaled to length one, or ``fallback`` (unit) where they have no direction."""
+    lengths = torch.linalg.vector_norm(vectors, dim=-1, keepdim=True)
+    return torch.where(lengths > _SHORTEST, vectors / lengths.clamp_min(_SHORTEST), fallback)

@@ -98,6 +98,6 @@ def lbs_dqs_blend(
 
 def _signed_weights(bone_ids: Tensor, bone_weights: Tensor, quats: Tensor) -> Tensor:
     """Weights with the sign that brings each joint's quaternion to the side of the point's heaviest joint's."""
-    heaviest = bone_ids.gather(-1, bone_weights.argmax(dim=-1, keepdim=True))
+    heaviest = bone_ids.gather(-1, bone_weights.max(dim=-1, keepdim=True).indices)
     opposes = (quats @ quats.mT).detach() < 0
     return torch.where(opposes[..., heaviest, bone_ids], -bone_weights, bone_weights)

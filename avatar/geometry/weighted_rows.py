@@ -34,4 +34,4 @@ def dense_weights(
 ) -> Float[Tensor, "*b n {num_rows}"]:
     """The same weights as a matrix with one column a row of the table; ids that repeat add up."""
     ids = row_ids.long().expand(weights.shape)
-    return weights.new_zeros(*weights.shape[:-1], num_rows).scatter_add(-1, ids, weights)
+    return weights.new_zeros(*weights.shape[:-1], num_rows).scatter_add_(-1, ids, weights)
