@@ -58,6 +58,7 @@ class ShapedBody:
         return Body(
             pose=pose,
             rest=self.rest,
+            parents=self.rig.parents,
             joints_rest=self.joints_rest,
             posed_from_rest=forward_kinematics(
                 self.rig.parents, self.joints_rest, pose.local_quats, pose.root_position_world

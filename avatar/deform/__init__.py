@@ -1,0 +1,18 @@
+"""A canonical scene and a posed body to a scene in the world: skinning, pose-dependent correction, light, pose refinement."""
+
+from .correctives import Correctives, CorrectivesConfig
+from .deformer import DeformConfig, Deformer
+from .pose_refinement import PoseRefinement
+from .skinning import Blended, DualQuaternion, Linear, Skinning
+
+__all__ = [
+    "Blended",
+    "Correctives",
+    "CorrectivesConfig",
+    "DeformConfig",
+    "Deformer",
+    "DualQuaternion",
+    "Linear",
+    "PoseRefinement",
+    "Skinning",
+]

@@ -29,8 +29,8 @@ class Pose:
     """Joint rotations and the place of the root; leading axes are frames.
 
     Attributes:
-        local_quats: rotation of each joint against its parent, unit ``wxyz``, in the model's axes at rest: with ``R_j`` its
-            matrix and ``G_j`` the rotation from rest to posed, ``G_j = G_parent R_j`` (the root has no parent).
+        local_quats: rotation of each joint against its parent, unit ``wxyz``, in the model's axes at rest: with ``R_j``
+            its matrix and ``G_j`` the rotation from rest to posed, ``G_j = G_parent R_j``.
         root_position_world: where the root joint stands, metres.
         frame_id: the captured frame this pose was measured in, or None for a pose that comes from elsewhere. What was
             learnt about single frames (pose refinement, free codes) applies to poses that name them.
@@ -52,6 +52,7 @@ class Body:
     Attributes:
         pose: the pose it was made from.
         rest: the body of this shape in the rest pose, with faces and texture coordinates, model frame, metres.
+        parents: index of each joint's parent, -1 for the root; a parent comes before its children.
         joints_rest: joint positions at rest, metres.
         posed_from_rest: rigid transform of every joint from the rest pose to the world.
         bone_ids: the joints that move each vertex.
@@ -60,6 +61,7 @@ class Body:
 
     pose: Pose
     rest: Mesh
+    parents: tuple[int, ...]
     joints_rest: Float[Tensor, "j 3"]
     posed_from_rest: Float[Tensor, "j 4 4"]
     bone_ids: Int[Tensor, "v k"]

@@ -1,0 +1,147 @@
+"""Pose-dependent correction: a few linear modes of offset and colour over the surface.
+
+The modes live on control points spread over the template and are interpolated to the Gaussians; their coefficients come
+from a small encoder of the pose, plus a free code for each training frame, since cloth has more to say than the pose knows.
+Compare the linear bases of Lazova et al. 2019 and the control graph of Sumner et al. 2007.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from avatar.geometry import axis_angles_from_quats, farthest_point_sampling, sample_surface, sum_weighted_rows
+from avatar.structs import Binding, Mesh, Pose
+
+_OFFSET_SCALE_M, _COLOR_SCALE = 0.05, 0.3
+_SMALLEST_SPREAD_RAD = 0.02
+_NEIGHBOURS = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class CorrectivesConfig:
+    """Size of the correction.
+
+    Attributes:
+        num_modes: linear modes; 0 switches the correction off.
+        num_control_points: where they are defined.
+        hidden: width of the pose encoder.
+        feature_limit: pose features, in standard deviations of the training poses, are cut off here.
+    """
+
+    num_modes: int = 16
+    num_control_points: int = 1500
+    hidden: int = 32
+    feature_limit: float = 3.0
+
+    def __post_init__(self) -> None:
+        for name in ("num_control_points", "hidden"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"CorrectivesConfig.{name}: expected at least 1, got {getattr(self, name)}")
+        if self.num_modes < 0:
+            raise ValueError(f"CorrectivesConfig.num_modes: expected 0 or more, got {self.num_modes}")
+        if not self.feature_limit > 0:
+            raise ValueError(f"CorrectivesConfig.feature_limit: expected a positive number, got {self.feature_limit}")
+
+
+class PoseFeatures(nn.Module):
+    """Rotation vectors of the joints that move in the training poses, standardised."""
+
+    chosen: Tensor
+    mean: Tensor
+    spread: Tensor
+
+    def __init__(self, poses: Pose, limit: float) -> None:
+        super().__init__()
+        angles = _local_angles(poses)
+        spread = angles.std(0, correction=0)
+        chosen = (spread > _SMALLEST_SPREAD_RAD).nonzero()[:, 0]
+        self.limit = limit
+        self.register_buffer("chosen", chosen)
+        self.register_buffer("mean", angles.mean(0)[chosen])
+        self.register_buffer("spread", spread[chosen].clamp(min=0.05))
+
+    def forward(self, pose: Pose) -> Float[Tensor, " d"]:
+        """Features of one pose, clamped to ``limit`` standard deviations."""
+        angles = _local_angles(pose)[..., self.chosen]
+        return ((angles - self.mean) / self.spread).clamp(-self.limit, self.limit)
+
+
+def _local_angles(pose: Pose) -> Float[Tensor, "*f d"]:
+    """The root's rotation is left out: where somebody faces does not change how cloth hangs (its tilt hardly)."""
+    return axis_angles_from_quats(pose.local_quats[..., 1:, :]).flatten(-2)
+
+
+class Correctives(nn.Module):
+    """Owns the modes, the encoder and the frame codes."""
+
+    control_points: Float[Tensor, "m 3"]
+
+    def __init__(self, template: Mesh, poses: Pose, frame_ids: Sequence[int], config: CorrectivesConfig) -> None:
+        super().__init__()
+        self.config = config
+        modes, generator = config.num_modes, torch.Generator().manual_seed(0)
+        self.register_buffer("control_points", _spread_points(template, config.num_control_points, generator))
+        self.features = PoseFeatures(poses, config.feature_limit)
+        self.encoder = nn.Sequential(
+            nn.Linear(len(self.features.chosen), config.hidden), nn.Tanh(), nn.Linear(config.hidden, modes)
+        )
+        self.modes = nn.Parameter(0.02 * torch.randn(modes, config.num_control_points, 6, generator=generator))
+        self.codes = nn.Parameter(torch.zeros(len(frame_ids), modes))
+        self._rows = {frame: row for row, frame in enumerate(frame_ids)}
+        self._interpolation: tuple[Binding, Int[Tensor, "n 4"], Tensor, Tensor] | None = None
+
+    def coefficients(self, pose: Pose) -> Float[Tensor, " m"]:
+        """How much of each mode ``pose`` calls for."""
+        code = self.encoder(self.features(pose))
+        row = self._rows.get(pose.frame_id) if pose.frame_id is not None else None
+        return code if row is None else code + self.codes[row]
+
+    def forward(self, pose: Pose, binding: Binding) -> tuple[Float[Tensor, "n 3"], Float[Tensor, "n 3"]]:
+        """Offset in the canonical pose (metres) and additive sRGB colour of every Gaussian."""
+        field = torch.einsum("m,mcd->cd", self.coefficients(pose), self.modes)
+        to_points, to_controls = self._interpolate(binding)
+        values = _SparseProduct.apply(field, to_points, to_controls)
+        return values[:, :3] * _OFFSET_SCALE_M, values[:, 3:] * _COLOR_SCALE
+
+    def _interpolate(self, binding: Binding) -> tuple[Tensor, Tensor]:
+        """Sparse matrices from control points to Gaussians and its transpose; made again when the binding changes."""
+        if self._interpolation is None or self._interpolation[0] is not binding:
+            vertices, corners = binding.template.vertices, binding.template.faces[binding.triangles]
+            points = sum_weighted_rows(vertices, corners, binding.barycentrics).detach()
+            distances, ids = _nearest(points, self.control_points)
+            weights = 1 / (distances + 5e-3).square()
+            weights = weights / weights.sum(1, keepdim=True)
+            rows = torch.arange(len(points), device=points.device).repeat_interleave(_NEIGHBOURS)
+            indices = torch.stack([rows, ids.flatten()])
+            matrix = torch.sparse_coo_tensor(indices, weights.flatten(), (len(points), len(self.control_points)))
+            self._interpolation = (binding, matrix.to_sparse_csr(), matrix.t().coalesce().to_sparse_csr())
+        return self._interpolation[1:]
+
+
+class _SparseProduct(torch.autograd.Function):
+    """``matrix @ values`` whose gradient uses the ready transpose: torch would build it at every step."""
+
+    @staticmethod
+    def forward(ctx, values: Tensor, matrix: Tensor, transpose: Tensor) -> Tensor:
+        ctx.transpose = transpose
+        return matrix @ values
+
+    @staticmethod
+    def backward(ctx, v_out: Tensor) -> tuple[Tensor, None, None]:
+        return ctx.transpose @ v_out.contiguous(), None, None
+
+
+def _spread_points(template: Mesh, count: int, generator: torch.Generator) -> Float[Tensor, "m 3"]:
+    """Points on the surface, far from each other: the most distant of four times as many random ones."""
+    triangles, barycentrics = sample_surface(template.vertices, template.faces, 4 * count, generator)
+    points = sum_weighted_rows(template.vertices, template.faces[triangles], barycentrics.to(template.vertices))
+    return points[farthest_point_sampling(points, count)]
+
+
+def _nearest(points: Float[Tensor, "n 3"], targets: Float[Tensor, "m 3"]) -> tuple[Tensor, Tensor]:
+    """Distance and index of the four nearest targets of each point, in chunks that bound memory."""
+    parts = [torch.cdist(part, targets).topk(_NEIGHBOURS, largest=False) for part in points.split(4096)]
+    return torch.cat([part.values for part in parts]), torch.cat([part.indices for part in parts])

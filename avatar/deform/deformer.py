@@ -1,0 +1,77 @@
+"""Canonical scene and body to the scene in the world."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch import Tensor, nn
+
+from avatar.geometry import SH_C0, rotate_points
+from avatar.structs import Binding, Body, Gaussians, Mesh, Pose
+
+from .correctives import Correctives, CorrectivesConfig
+from .light import NormalLight
+from .skinning import Linear, Skinning, SkinWeights, motion, skin_gaussians, skin_mesh
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeformConfig:
+    """How the scene follows the body.
+
+    Attributes:
+        skinning: linear, dual-quaternion, or a blend of both.
+        correctives: pose-dependent offset and colour.
+        light: colour follows the posed normal.
+    """
+
+    skinning: Skinning = field(default_factory=Linear)
+    correctives: CorrectivesConfig = field(default_factory=CorrectivesConfig)
+    light: bool = True
+
+
+class Deformer(nn.Module):
+    """Owns what was learnt about motion; calling it takes a canonical scene to the pose of a body."""
+
+    def __init__(self, template: Mesh, poses: Pose, frame_ids: Sequence[int], config: DeformConfig) -> None:
+        super().__init__()
+        self.config = config
+        has_modes = config.correctives.num_modes > 0
+        self.correctives = Correctives(template, poses, frame_ids, config.correctives) if has_modes else None
+        self.light = NormalLight() if config.light else None
+        self._weights: tuple[Binding, SkinWeights] | None = None
+
+    def forward(self, scene: Gaussians | Mesh, body: Body) -> Gaussians | Mesh:
+        """The scene in the pose of ``body``, world metres. Raises ValueError for Gaussians that are bound to no mesh."""
+        match scene:
+            case Mesh():
+                return skin_mesh(scene, motion(SkinWeights.of_vertices(body), body, self.config.skinning))
+            case Gaussians():
+                return self._gaussians(scene, body)
+
+    def _gaussians(self, gaussians: Gaussians, body: Body) -> Gaussians:
+        binding = gaussians.binding
+        if binding is None:
+            raise ValueError("Deformer: expected Gaussians bound to a mesh, got free ones")
+        extra = None
+        if self.correctives is not None:
+            offsets, extra = self.correctives(body.pose, binding)
+            gaussians = replace(gaussians, means=gaussians.means + offsets)
+        moved = motion(self._skin_weights(binding, body), body, self.config.skinning)
+        posed = skin_gaussians(gaussians, moved)
+        factor = self.light(rotate_points(moved.quats, binding.normals)) if self.light is not None else None
+        return replace(posed, sh=_recolor(posed.sh, extra, factor))
+
+    def _skin_weights(self, binding: Binding, body: Body) -> SkinWeights:
+        if self._weights is None or self._weights[0] is not binding:
+            self._weights = (binding, SkinWeights.of_binding(binding, body))
+        return self._weights[1]
+
+
+def _recolor(sh: Tensor, added: Tensor | None, factor: Tensor | None) -> Tensor:
+    """Add to the colour of the constant harmonic, then multiply all: colour is ``SH_C0 sh_0 + 0.5`` plus the rest."""
+    dc, rest = sh[:, 0] * SH_C0 + 0.5, sh[:, 1:]
+    if added is not None:
+        dc = dc + added
+    if factor is not None:
+        dc, rest = dc * factor, rest * factor[:, None]
+    return torch.cat([((dc - 0.5) / SH_C0)[:, None], rest], 1)

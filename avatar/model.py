@@ -1,0 +1,70 @@
+"""Avatar: body, canonical scene and deformation in the one module that users hold."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from torch import nn
+
+from avatar.body import load_body
+from avatar.canonical import Hybrid, HybridConfig
+from avatar.deform import DeformConfig, Deformer, PoseRefinement
+from avatar.structs import Body, Gaussians, Mesh, Pose, Shape
+
+
+@dataclass(frozen=True, kw_only=True)
+class AvatarConfig:
+    """What an avatar is made of.
+
+    Attributes:
+        canonical: the scene in the canonical pose.
+        deform: how it follows the body.
+        refine_poses: learn small corrections of the captured poses.
+    """
+
+    canonical: HybridConfig = field(default_factory=HybridConfig)
+    deform: DeformConfig = field(default_factory=DeformConfig)
+    refine_poses: bool = True
+
+
+class Avatar(nn.Module):
+    """One person. Rendering it takes three steps, which every tool repeats::
+
+        body = avatar.body(avatar.shape, frame.pose)
+        scene = avatar.deform(avatar.canonical(), body)
+        image = render(scene, frame.camera)
+
+    Attributes:
+        shape: the person's body shape.
+        poses: captured poses of the training frames, whose statistics and corrections the avatar has learnt.
+        frame_ids: which frames of the capture these are.
+    """
+
+    def __init__(
+        self, *, shape: Shape, poses: Pose, frame_ids: Sequence[int], config: AvatarConfig, seed: int = 0
+    ) -> None:
+        super().__init__()
+        self.shape, self.poses, self.frame_ids, self.config = shape, poses, tuple(frame_ids), config
+        self._shaped = load_body().shaped(shape)
+        template = self._shaped.rest
+        self.canonical = Hybrid(template, config.canonical, seed)
+        self.deform = Deformer(template, poses, self.frame_ids, config.deform)
+        joints = len(self._shaped.rig.parents)
+        self.refinement = PoseRefinement(self.frame_ids, joints) if config.refine_poses else None
+
+    @property
+    def template(self) -> Mesh:
+        """The naked body at rest, on whose triangles everything sits."""
+        return self._shaped.rest
+
+    def body(self, shape: Shape, pose: Pose) -> Body:
+        """The body of ``shape`` in ``pose``, which is corrected first if it is a training frame's."""
+        if self.refinement is not None:
+            pose = self.refinement(pose)
+        shaped = self._shaped if shape is self.shape else load_body().shaped(shape)
+        return shaped.posed(pose)
+
+    def posed(self, pose: Pose) -> Gaussians:
+        """The avatar in ``pose``, in the world."""
+        scene = self.deform(self.canonical(), self.body(self.shape, pose))
+        assert isinstance(scene, Gaussians)
+        return scene
