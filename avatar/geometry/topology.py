@@ -10,8 +10,10 @@ from .barycentric import triangle_normals
 
 def edges(faces: Int[Tensor, "t 3"]) -> Int[Tensor, "e 2"]:
     """Every edge once, the smaller vertex first, rows in ascending order."""
-    sides = torch.cat([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
-    return torch.unique(sides.sort(dim=1).values, dim=0)
+    sides = torch.cat([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]]).long().sort(dim=1).values
+    width = sides.max() + 1
+    keys = torch.unique(sides[:, 0] * width + sides[:, 1])  # one number a side: much faster than rows
+    return torch.stack([keys // width, keys % width], dim=1)
 
 
 def vertex_normals(vertices: Float[Tensor, "*b v 3"], faces: Int[Tensor, "t 3"]) -> Float[Tensor, "*b v 3"]:
