@@ -55,6 +55,9 @@ def load_library() -> ctypes.CDLL | None:
     library = ctypes.CDLL(str(found))
     library.avatar_variant.restype = ctypes.c_char_p
     for suffix in ("f", "d"):
+        raster = getattr(library, f"avatar_rasterize_mesh_{suffix}")
+        raster.restype = None
+        raster.argtypes = [_POINTER] * 3 + [ctypes.c_int64] * 3 + [ctypes.c_double] + [_POINTER] * 3
         forward = getattr(library, f"avatar_rasterize_{suffix}")
         forward.restype, forward.argtypes = ctypes.c_int64, [_POINTER, _POINTER, ctypes.c_int]
         backward = getattr(library, f"avatar_rasterize_backward_{suffix}")
