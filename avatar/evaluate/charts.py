@@ -21,8 +21,8 @@ class Axis:
 
     low: float
     high: float
-    start_px: float
-    end_px: float
+    start_px: int
+    end_px: int
     logarithmic: bool = False
 
     def place(self, value: float) -> float:
@@ -70,8 +70,8 @@ def line_chart(title: str, along: str, points: Sequence[tuple[float, float]], lo
 
 
 def number(value: float) -> str:
-    """Three or so digits of a value, thousands apart: ``0.0123``, ``31.4``, ``20,480``."""
-    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+    """Four digits of a value at most, thousands apart: ``0.0123``, ``31.42``, ``20,480``."""
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.4g}"
 
 
 def _points(events: Sequence[Mapping[str, object]], along: str, key: str) -> list[tuple[float, float]]:

@@ -25,6 +25,7 @@ from .lpips import MIN_SIDE_PX, Lpips, load_lpips
 logger = logging.getLogger(__name__)
 
 METRICS = ("psnr", "psnr_box", "psnr_mask", "ssim", "ms_ssim", "flip", "lpips_alex", "lpips_vgg")
+IMAGE_KEYS = ("frame_id", "camera_id", "camera", "seconds")
 RenderFrame = Callable[[Frame], Rendering]
 
 
@@ -81,15 +82,26 @@ class Report:
             "num_images": len(self.images),
             **{metric: self.mean(metric) for metric in METRICS},
             "seconds_per_image": self.seconds_per_image,
-            "images": [
-                {"frame": i.frame_id, "camera": i.camera, "seconds": i.seconds, **i.metrics} for i in self.images
-            ],
+            "images": [{**{key: getattr(image, key) for key in IMAGE_KEYS}, **image.metrics} for image in self.images],
         }
 
     def write(self, path: Path) -> None:
         """Write ``as_json`` to a file, whole or not at all."""
         with replacing(path) as temporary:
-            temporary.write_text(json.dumps(self.as_json(), indent=1, allow_nan=False) + "\n")
+            temporary.write_text(json.dumps(self.as_json(), indent=1, allow_nan=False) + "\n", "utf-8")
+
+    @classmethod
+    def read(cls, path: Path) -> "Report":
+        """What ``write`` wrote. Raises FileNotFoundError, and ValueError when the file is something else."""
+        try:
+            stored = json.loads(path.read_text("utf-8"))
+            images = tuple(
+                ImageResult(**{key: row.pop(key) for key in IMAGE_KEYS}, metrics={name: row[name] for name in METRICS})
+                for row in stored["images"]
+            )
+            return cls(subject=stored["subject"], split=stored["split"], images=images)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"{path}: not the report of an evaluation ({error!r}); evaluate again") from error
 
 
 def evaluate(
@@ -170,6 +182,6 @@ def measure(
 
 
 def evenly_spread(num_items: int, num_chosen: int) -> list[int]:
-    """Indices of at most ``num_chosen`` of ``num_items`` items, evenly spread and centred, ascending."""
+    """Indices of at most ``num_chosen`` of ``num_items`` items, ascending, from the first to the last."""
     count = min(num_items, num_chosen)
-    return [(2 * i + 1) * num_items // (2 * count) for i in range(count)]
+    return [i * (num_items - 1) // max(1, count - 1) for i in range(count)]

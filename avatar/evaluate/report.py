@@ -27,6 +27,8 @@ COLUMNS: Mapping[str, tuple[str, int, str, str]] = {
     "lpips_vgg": ("LPIPS-VGG", 4, "↓", "whole image"),
 }
 
+CARD_METRICS = ("psnr", "psnr_mask", "ssim", "flip")
+
 
 def write_report(
     folder: Path,
@@ -92,7 +94,7 @@ def _tile(name: str, value: str, unit: str, aside: str) -> str:
 
 
 def _aside(report: Report) -> str:
-    return f"SSIM {_value(report.mean('ssim'), 4)} · in the mask {_value(report.mean('psnr_mask'), 2)} dB"
+    return f"SSIM {_value(report.mean('ssim'), 4)} · mask {_value(report.mean('psnr_mask'), 2)} dB"
 
 
 def _means(reports: Sequence[Report]) -> str:
@@ -145,7 +147,7 @@ def _card(example: Example, folder: Path) -> str:
         for kind, title in titles.items()
     )
     label = f'<b class="{example.label}">{example.label}</b> ' if example.label else ""
-    figures = [f"{COLUMNS[m][0]} {_value(v, COLUMNS[m][1])}" for m, v in result.metrics.items() if v is not None]
+    figures = [f"{COLUMNS[m][0]} {_value(result.metrics[m], COLUMNS[m][1])}" for m in CARD_METRICS]
     caption = f"{label}frame {result.frame_id} · {escape(result.camera)}<small>{escape(' · '.join(figures))}</small>"
     return f'<button class="card" type="button"><span class="triple">{pictures}</span><span>{caption}</span></button>'
 

@@ -1,0 +1,65 @@
+"""A capture of flat rectangles, and a renderer that is wrong by a known amount."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from avatar.structs import Camera, Capture, Frame, Pose, Rendering, Shape, Split
+
+SIZE_PX = 176  # enough for MS-SSIM
+
+
+@pytest.fixture
+def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache in which nothing has been fetched."""
+    monkeypatch.setenv("AVATAR_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def capture() -> Capture:
+    """Two cameras, three frames; the person is a grey rectangle on black."""
+    cameras = tuple(
+        Camera(name=name, camera_from_world=torch.eye(4), intrinsics_px=torch.eye(3), height=SIZE_PX, width=SIZE_PX)
+        for name in ("left", "<b>right</b> & co")
+    )
+    pose = Pose(local_quats=torch.zeros(3, 1, 4), root_position_world=torch.zeros(3, 3))
+
+    def load_frame(frame_id: int, camera_id: int, cropped: bool) -> Frame:
+        assert not cropped, "the protocol judges whole pictures"
+        is_foreground = torch.zeros(SIZE_PX, SIZE_PX, dtype=torch.bool)
+        is_foreground[40:140, 60:110] = True
+        return Frame(
+            camera=cameras[camera_id],
+            image=0.4 * is_foreground[..., None].float().expand(-1, -1, 3),
+            is_foreground=is_foreground,
+            pose=pose,
+            frame_id=frame_id,
+            camera_id=camera_id,
+        )
+
+    return Capture(
+        name="sub<script>ject",
+        cameras=cameras,
+        poses=pose,
+        shape=Shape(names=(), values=torch.zeros(0)),
+        splits={
+            "test": Split(name="test", frame_ids=(0, 1, 2), camera_ids=(0, 1)),
+            "none": Split(name="none", frame_ids=(), camera_ids=(0, 1)),
+        },
+        frame_rate_hz=10.0,
+        load_frame=load_frame,
+    )
+
+
+@pytest.fixture
+def render_frame() -> Callable[[Frame], Rendering]:
+    """The person brighter by 0.2 in frame 0, 0.1 in frame 1 and 0.04 in frame 2."""
+
+    def render(frame: Frame) -> Rendering:
+        alpha = frame.is_foreground.float()
+        return Rendering(color=frame.image + (0.2, 0.1, 0.04)[frame.frame_id] * alpha[..., None], alpha=alpha)
+
+    return render
