@@ -79,7 +79,7 @@ void draw(const Triangle<S>& triangle, int64_t face, Range rows, int64_t band_st
       const double px = column + 0.5, py = row + 0.5;
       const double a = edges[0].at(px, py), b = edges[1].at(px, py), c = edges[2].at(px, py);
       const double area = a + b + c;
-      const bool inside = (std::min({a, b, c}) >= 0 || std::max({a, b, c}) <= 0) && area != 0;
+      const bool inside = (std::min(a, std::min(b, c)) >= 0 || std::max(a, std::max(b, c)) <= 0) && area != 0;
       if (!inside) continue;
       const double u = a * inverse[0], v = b * inverse[1], w = c * inverse[2];
       const double total = u + v + w, near = total / area;
