@@ -79,7 +79,9 @@ def _header(subject: str, facts: Mapping[str, str], reports: Sequence[Report], v
     if reports:
         seconds = reports[0].seconds_per_image
         tiles.append(
-            _tile("time to render", number(1000 * seconds), "ms", f"{number(1 / max(seconds, 1e-9))} images a second")
+            _tile(
+                "time to render", _value(1000 * seconds, 1), "ms", f"{number(1 / max(seconds, 1e-9))} images a second"
+            )
         )
     lines = [f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>" for name, value in facts.items()]
     film = f'<video src="{escape(video)}" autoplay muted loop playsinline controls></video>' if video else ""
@@ -143,7 +145,7 @@ def _card(example: Example, folder: Path) -> str:
     names = save_pictures(folder, stem, example)
     titles = {"truth": "ground truth", "render": "rendering", "error": "error"}
     pictures = "".join(
-        f'<figure><img src="{names[kind]}" alt="{title}" loading="lazy"><figcaption>{title}</figcaption></figure>'
+        f'<span><img src="{names[kind]}" alt="{title}" loading="lazy"><i>{title}</i></span>'
         for kind, title in titles.items()
     )
     label = f'<b class="{example.label}">{example.label}</b> ' if example.label else ""

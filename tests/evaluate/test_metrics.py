@@ -2,6 +2,7 @@
 
 import math
 
+import flip_evaluator
 import pytest
 import torch
 
@@ -74,6 +75,12 @@ def test_every_metric_gets_worse_with_noise(picture: torch.Tensor) -> None:
 def test_flip_of_black_and_white_is_near_its_largest() -> None:
     black = torch.zeros(32, 32, 3)
     assert metrics.flip(black + 1, black) > 0.9
+
+
+def test_flip_around_what_differs_is_flip_of_the_whole(picture: torch.Tensor, is_foreground: torch.Tensor) -> None:
+    prediction = picture + 0.3 * is_foreground[..., None]
+    _, whole, _ = flip_evaluator.evaluate(picture.numpy(), prediction.numpy(), "LDR", applyMagma=False)
+    assert metrics.flip(prediction, picture) == pytest.approx(whole, rel=1e-5)
 
 
 def test_what_an_image_cannot_have_is_none(picture: torch.Tensor) -> None:
