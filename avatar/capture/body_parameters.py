@@ -1,10 +1,10 @@
 """Body parameter files, ``.npz`` of plain arrays, to :class:`Shape` and :class:`Pose`.
 
 Two forms are read. Ours holds the two records field by field. The other holds what the ``anny`` package takes for its
-default rig: ``pose`` in its ``local-ref`` convention (``anny.utils.kinematics.forward_kinematic``), the rotations of the
-joints from the rig's reference pose. :class:`Pose` counts from the rest pose, and the way between the two depends on the
-person's shape, so only the body model knows it: the caller passes ``AnnyBody.pose_from_local_ref``. The root's block
-``[D_0 | d_0]`` is its pose in the world, the joint at ``d_0``.
+default rig: ``pose`` in its ``local-ref`` convention (``anny.utils.kinematics.forward_kinematic``), the rotations of
+the joints from the rig's reference pose. :class:`Pose` counts from the rest pose, and the way between the two depends
+on the person's shape, so only the body model knows it: the caller passes ``AnnyBody.pose_from_local_ref``. The root's
+block ``[D_0 | d_0]`` is its pose in the world, the joint at ``d_0``.
 """
 
 from collections.abc import Callable
@@ -34,12 +34,14 @@ NEEDS = "fit the body again or restore the file"
 def read_body(path: Path, pose_from_local_ref: PoseFromLocalRef | None = None) -> tuple[Shape, Pose]:
     """The shape and the poses in a body parameter file, float32.
 
-    ``pose_from_local_ref`` is needed for files in Anny's form. Raises MissingFileError, or CaptureError when the file is
-    broken, of another rig, or holds NaN or no rotations.
+    ``pose_from_local_ref`` is needed for files in Anny's form. Raises MissingFileError, or CaptureError when the file
+    is broken, of another rig, or holds NaN or no rotations.
     """
     arrays = read_npz(path)
     if "local_quats" in arrays:
         return _house_body(arrays, path)
+    if "pose" not in arrays:
+        raise CaptureError(path, f"has neither 'local_quats' (our form) nor 'pose' (Anny's form); {NEEDS}")
     if pose_from_local_ref is None:
         raise CaptureError(
             path, "holds Anny's poses; pass pose_from_local_ref=avatar.body.load_body().pose_from_local_ref"

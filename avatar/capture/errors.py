@@ -15,6 +15,3 @@ class CaptureError(ValueError):
 
 class MissingFileError(CaptureError, FileNotFoundError):
     """A file of a capture is not there."""
-
-    def __str__(self) -> str:
-        return str(self.args[0])

@@ -7,6 +7,7 @@ evaluated, and every failure is a :class:`CaptureError`.
 import json
 import math
 import re
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterable
@@ -74,9 +75,9 @@ def read_bytes(path: Path, limit: int = MAX_BYTES) -> bytes:
     """The content of a regular file of at most ``limit`` bytes."""
     try:
         if not path.exists():
-            raise MissingFileError(path, "no such file")
+            raise MissingFileError(path, "no such file; restore it")
         if not path.is_file():
-            raise CaptureError(path, "is not a regular file")
+            raise CaptureError(path, "is not a regular file; replace it by one")
         if (size := path.stat().st_size) > limit:
             raise CaptureError(path, f"has {size} bytes; at most {limit} are read")
         return path.read_bytes()
@@ -111,7 +112,7 @@ def npy_header(data: bytes, where: Path | str) -> NpyHeader:
     offset = 8 + width + int.from_bytes(data[8 : 8 + width], "little")
     match = NPY_HEADER.fullmatch(data[8 + width : min(offset, 4096)])
     if match is None:
-        raise CaptureError(where, "has a broken NumPy header; write it with numpy.save")
+        raise CaptureError(where, "has a NumPy header of another type than numbers or text; write it with numpy.save")
     code, fortran, shape = match.groups()
     try:
         dtype = np.dtype(code.decode())
@@ -136,19 +137,24 @@ def parse_npy(data: bytes, where: Path | str) -> np.ndarray:
 
 def read_npz(path: Path) -> dict[str, np.ndarray]:
     """All arrays of an ``.npz`` file, which may unpack to at most ``MAX_BYTES``."""
+    data = read_bytes(path)
     try:
-        with zipfile.ZipFile(BytesIO(read_bytes(path))) as archive:
-            members = archive.infolist()
-            total = sum(member.file_size for member in members)
-            if total > MAX_BYTES or len(members) > MAX_MEMBERS:
-                raise CaptureError(
-                    path, f"unpacks {len(members)} members to {total} bytes; at most {MAX_BYTES} are read"
-                )
-            return {
-                member.filename.removesuffix(".npy"): parse_npy(
-                    archive.read(member), f"{path}[{member.filename[:60]!r}]"
-                )
-                for member in members
-            }
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OverflowError) as error:
+        with zipfile.ZipFile(BytesIO(data)) as archive:
+            unpacked = {member.filename: archive.read(member) for member in _bounded(archive.infolist(), path)}
+    except CaptureError:
+        raise
+    except (zipfile.BadZipFile, zlib.error, struct.error, ValueError, EOFError, RuntimeError, OverflowError) as error:
         raise CaptureError(path, f"is not a whole .npz file ({error}); copy it again") from error
+    return {
+        name.removesuffix(".npy"): parse_npy(content, f"{path}[{name!r:.80}]") for name, content in unpacked.items()
+    }
+
+
+def _bounded(members: list[zipfile.ZipInfo], path: Path) -> list[zipfile.ZipInfo]:
+    """The members of an archive, none of which unpacks to more than it says."""
+    total = sum(member.file_size for member in members)
+    if total > MAX_BYTES or len(members) > MAX_MEMBERS:
+        raise CaptureError(path, f"unpacks {len(members)} members to {total} bytes; at most {MAX_BYTES} are read")
+    if any(member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for member in members):
+        raise CaptureError(path, "is packed in a way that NumPy does not use; write it with numpy.savez")
+    return members

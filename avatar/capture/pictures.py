@@ -134,6 +134,11 @@ class PictureLoader:
             crop=picture.crop,
         )
 
+    @property
+    def kept_bytes(self) -> int:
+        """Memory held by decoded pictures; at most ``config.cache_bytes``."""
+        return self._kept_bytes
+
     def _picture(self, frame_id: int, camera_id: int, cropped: bool) -> _Picture:
         key = (frame_id, camera_id, cropped)
         with self._lock:

@@ -54,7 +54,7 @@ def _new_array(*_: object) -> np.ndarray:
 
 def _fill_array(array: np.ndarray, state: object) -> None:
     match state:
-        case (int(), tuple() as shape, _Dtype() as kind, bool() as fortran, bytes() | list() as data):
+        case (int(), tuple() as shape, _Dtype() as kind, int() as fortran, bytes() | list() as data):
             pass
         case _:
             raise Refused("an array of unknown form")
@@ -63,7 +63,7 @@ def _fill_array(array: np.ndarray, state: object) -> None:
     found = len(data) if isinstance(data, list) else len(data) / max(1, dtype.itemsize)
     if dtype.hasobject != isinstance(data, list) or found != size:
         raise Refused(f"an array of {size} elements that holds {found:g}")
-    checked: Any = (1, shape, dtype, fortran, data)
+    checked: Any = (1, shape, dtype, bool(fortran), data)
     array.__setstate__(checked)
 
 
@@ -251,7 +251,7 @@ def load_npy_dict(path: Path) -> dict[str, object]:
     try:
         array = _Machine().run(data[header.offset :])
     except (ValueError, TypeError, IndexError, KeyError, OverflowError, MemoryError) as error:
-        raise CaptureError(path, f"is no plain table, refused: {error}; store plain arrays and lists") from error
+        raise CaptureError(path, f"is broken or no plain table of numbers and text: {error}; save it again") from error
     value = array.item() if isinstance(array, np.ndarray) and array.shape == () else None
     if not isinstance(value, dict):
         raise CaptureError(path, "expected a saved dictionary; write it with numpy.save(path, dictionary)")

@@ -37,7 +37,8 @@ def field(values: Mapping[str, object], key: str, where: Path, what: str) -> obj
 def text(value: object, where: Path, what: str) -> str:
     """``value`` when it is printable text of at most 1024 characters."""
     if not isinstance(value, str) or not value.isprintable() or not 0 < len(value) <= 1024:
-        raise CaptureError(where, f"{what}: expected printable text, got {type(value).__name__}")
+        found = repr(value[:60]) if isinstance(value, str) else type(value).__name__
+        raise CaptureError(where, f"{what}: expected printable text, got {found}")
     return str(value)
 
 

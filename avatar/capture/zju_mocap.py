@@ -89,7 +89,9 @@ def read_zju_mocap(
         load_frame=loader,
     )
     if split is not None:
-        files.check(capture.split(split))
+        if split not in capture.splits:
+            raise CaptureError(about_path, f"no split {split!r}; there are {', '.join(capture.splits)}")
+        files.check(capture.splits[split])
     return capture
 
 

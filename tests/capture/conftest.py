@@ -1,0 +1,78 @@
+"""A small capture, drawn on the spot: an ellipse of a person before three cameras on a circle."""
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from avatar.capture import write_capture
+from avatar.geometry import look_at, quats_from_axis_angles
+from avatar.structs import Camera, Capture, Frame, Pose, Shape, Split
+
+HEIGHT, WIDTH, FRAMES, CAMERAS, JOINTS = 40, 48, 4, 3, 5
+
+
+def draw_capture() -> Capture:
+    """Three cameras, four time steps; the person fills the middle and moves to the right."""
+    generator = torch.Generator().manual_seed(0)
+    poses = Pose(
+        local_quats=quats_from_axis_angles(torch.randn(FRAMES, JOINTS, 3, generator=generator)),
+        root_position_world=torch.randn(FRAMES, 3, generator=generator),
+    )
+    cameras = tuple(camera_on_circle(index) for index in range(CAMERAS))
+    rows, columns = torch.meshgrid(torch.arange(HEIGHT), torch.arange(WIDTH), indexing="ij")
+
+    def load_frame(frame_id: int, camera_id: int, cropped: bool) -> Frame:
+        assert not cropped
+        is_foreground = ((rows - 20) / 12) ** 2 + ((columns - 20 - frame_id) / 6) ** 2 < 1
+        channels = (rows * 6 + camera_id, columns * 5, torch.full_like(rows, 40 * frame_id))
+        image = torch.stack(channels, dim=-1).float() / 255 * is_foreground[..., None]
+        pose = replace(poses[frame_id], frame_id=frame_id)
+        return Frame(
+            camera=cameras[camera_id],
+            image=image,
+            is_foreground=is_foreground,
+            pose=pose,
+            frame_id=frame_id,
+            camera_id=camera_id,
+        )
+
+    train = Split(name="train_dense", frame_ids=(0, 1, 2), camera_ids=(0, 2))
+    test = Split(name="test_novel_view", frame_ids=(0, 3), camera_ids=(1,))
+    return Capture(
+        name="ellipse",
+        cameras=cameras,
+        poses=poses,
+        shape=Shape(names=("age", "weight"), values=torch.tensor([0.25, 0.75])),
+        splits={split.name: split for split in (train, test)},
+        frame_rate_hz=12.5,
+        load_frame=load_frame,
+    )
+
+
+def camera_on_circle(index: int) -> Camera:
+    """Three metres from the middle, every 120 degrees."""
+    angle = 2 * math.pi * index / CAMERAS
+    eye = torch.tensor([3 * math.cos(angle), 3 * math.sin(angle), 1.0])
+    return Camera(
+        name=f"Camera_B{index + 1}",
+        camera_from_world=look_at(eye, torch.tensor([0.0, 0.0, 0.9]), torch.tensor([0.0, 0.0, 1.0])),
+        intrinsics_px=torch.tensor([[60.0, 0.0, 23.7], [0.0, 61.0, 20.4], [0.0, 0.0, 1.0]]),
+        height=HEIGHT,
+        width=WIDTH,
+    )
+
+
+@pytest.fixture(scope="session")
+def drawn() -> Capture:
+    """The capture in memory."""
+    return draw_capture()
+
+
+@pytest.fixture
+def folder(drawn: Capture, tmp_path: Path) -> Path:
+    """The capture as files, pictures without loss."""
+    write_capture(drawn, tmp_path / "ellipse", suffix=".png")
+    return tmp_path / "ellipse"
