@@ -132,7 +132,18 @@ def parse_npy(data: bytes, where: Path | str) -> np.ndarray:
         raise CaptureError(
             where, f"expected {expected} bytes of data for shape {header.shape}, got {found}; copy it again"
         )
-    return np.ndarray(header.shape, header.dtype, data, header.offset, order=header.order).copy()
+    array = np.ndarray(header.shape, header.dtype, data, header.offset, order=header.order).copy()
+    if not is_text_valid(array):
+        raise CaptureError(where, "holds text with characters that do not exist; copy it again")
+    return array
+
+
+def is_text_valid(array: np.ndarray) -> bool:
+    """False for text with code points beyond Unicode's last, which Python cannot make strings of."""
+    if array.dtype.kind != "U" or not array.nbytes:
+        return True
+    code_points = np.frombuffer(array.tobytes(), np.dtype(np.uint32).newbyteorder(array.dtype.byteorder))
+    return bool(code_points.max() <= 0x10FFFF)
 
 
 def read_npz(path: Path) -> dict[str, np.ndarray]:

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from .errors import CaptureError
-from .files import npy_header, read_bytes
+from .files import is_text_valid, npy_header, read_bytes
 
 MAX_INSTRUCTIONS = 2_000_000
 SCALAR_CODE = re.compile(r"[biuf]\d|[SU]\d{1,6}|O8?")
@@ -65,6 +65,8 @@ def _fill_array(array: np.ndarray, state: object) -> None:
         raise Refused(f"an array of {size} elements that holds {found:g}")
     checked: Any = (1, shape, dtype, bool(fortran), data)
     array.__setstate__(checked)
+    if not is_text_valid(array):
+        raise Refused("text with characters that do not exist")
 
 
 def _lengths(shape: tuple[object, ...]) -> list[int]:

@@ -46,6 +46,14 @@ def test_damaged_arrays_are_refused(tmp_path: Path) -> None:
             parse_npy(content, f"{name}.npy")
 
 
+def test_characters_beyond_unicode_are_refused(tmp_path: Path) -> None:
+    for name, byte_order in ("little", "<"), ("big", ">"):
+        text = np.array([1 << 24], byte_order + "u4").view(byte_order + "U1")
+        np.save(tmp_path / f"{name}.npy", text)
+        with pytest.raises(CaptureError, match=f"{name}.npy: holds text"):
+            parse_npy((tmp_path / f"{name}.npy").read_bytes(), f"{name}.npy")
+
+
 def test_objects_are_refused(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", a=np.array([{}], dtype=object))
     with pytest.raises(CaptureError, match="holds Python objects"):
