@@ -2,7 +2,7 @@
 
 import os
 
-# libgomp's spinning workers fight the engine's own pool: three times slower on a busy two-core machine. Read once, at torch's import.
+# libgomp's spinning workers fight the engine's own pool (three times slower on two busy cores); torch reads this once.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 __version__ = "0.1.0"

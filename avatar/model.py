@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import torch
 from torch import nn
 
 from avatar.body import load_body
@@ -46,8 +47,10 @@ class Avatar(nn.Module):
         self.shape, self.poses, self.frame_ids, self.config = shape, poses, tuple(frame_ids), config
         self._shaped = load_body().shaped(shape)
         template = self._shaped.rest
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.deform = Deformer(template, poses, self.frame_ids, config.deform)
         self.canonical = Hybrid(template, config.canonical, seed)
-        self.deform = Deformer(template, poses, self.frame_ids, config.deform)
         joints = len(self._shaped.rig.parents)
         self.refinement = PoseRefinement(self.frame_ids, joints) if config.refine_poses else None
 

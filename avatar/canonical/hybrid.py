@@ -1,8 +1,8 @@
 """The Gaussian-mesh hybrid: Gaussians rooted on the triangles of the subject's template body.
 
-Each Gaussian sits at a barycentric point of a triangle, moved by the template's learnt displacement (clothes, hair) and by
-its own offset in the triangle's frame; its rotation too is relative to that frame. Compare SuGaR (Guédon and Lepetit 2024)
-and GaussianAvatars (Qian et al. 2024).
+Each Gaussian sits at a barycentric point of a triangle, moved by the template's learnt displacement (clothes, hair) and
+by its own offset in the triangle's frame; its rotation too is relative to that frame. Compare SuGaR (Guédon and Lepetit
+2024) and GaussianAvatars (Qian et al. 2024).
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,9 @@ from torch import Tensor, nn
 
 from avatar.geometry import (
     SH_C0,
+    SparseMap,
     interpolate,
+    matrices_from_quats,
     multiply_quats,
     normalize_quats,
     quats_from_matrices,
@@ -32,7 +34,7 @@ class HybridConfig:
     """How the Gaussians start.
 
     Attributes:
-        num_gaussians: one on every triangle first, the rest spread by area; fewer than triangles are spread by area alone.
+        num_gaussians: one on every triangle, the rest spread by area; all by area if there are fewer than triangles.
         sh_degree: view dependence of colour, 0 to 3, in the template's frame.
         relative_size: standard deviation in the surface over the square root of a Gaussian's share of area.
         relative_thickness: standard deviation along the normal over that in the surface.
@@ -69,6 +71,7 @@ class Hybrid(nn.Module):
 
     triangles: Int[Tensor, " n"]
     barycentrics: Float[Tensor, "n 3"]
+    _triangle_frames: Float[Tensor, "t 3 3"]
 
     def __init__(self, template: Mesh, config: HybridConfig, seed: int = 0) -> None:
         super().__init__()
@@ -86,7 +89,7 @@ class Hybrid(nn.Module):
         self.sh_rest = nn.Parameter(torch.zeros(n, harmonics - 1, 3))
         self.register_buffer("triangles", triangles)
         self.register_buffer("barycentrics", barycentrics)
-        self.register_buffer("_frames", triangle_frames(template.vertices, template.faces), persistent=False)
+        self.register_buffer("_triangle_frames", triangle_frames(template.vertices, template.faces), persistent=False)
         self.rebind()
 
     @property
@@ -96,22 +99,24 @@ class Hybrid(nn.Module):
 
     def rebind(self) -> None:
         """Recompute what depends on ``triangles`` and ``barycentrics`` alone; call after changing them."""
-        template, frames = self.template, self._frames[self.triangles]
-        self.corners = template.faces[self.triangles]
-        self.roots = interpolate(template.vertices, self.corners, self.barycentrics)
-        self.frames, self.frame_quats = frames, quats_from_matrices(frames)
+        template, frames = self.template, self._triangle_frames[self.triangles]
+        corners = template.faces[self.triangles]
+        self.roots = interpolate(template.vertices, corners, self.barycentrics)
+        self._from_vertices = SparseMap(corners, self.barycentrics, len(template.vertices))
+        self._frames = frames
+        self._frame_products = _left_products(quats_from_matrices(frames))
         self.binding = Binding(
             template=template, triangles=self.triangles, barycentrics=self.barycentrics, normals=frames[..., 2]
         )
 
     def forward(self) -> Gaussians:
         """The Gaussians in the canonical pose."""
-        moved = interpolate(self.displacement, self.corners, self.barycentrics)
-        means = self.roots + moved + (self.frames @ self.offsets[..., None])[..., 0]
+        moved = self._from_vertices(self.displacement)
+        means = self.roots + moved + (self._frames @ self.offsets[..., None])[..., 0]
         dc = (self.colors - 0.5) / SH_C0
         return Gaussians(
             means=means,
-            quats=multiply_quats(self.frame_quats, self.quats),
+            quats=(self._frame_products @ self.quats[..., None])[..., 0],
             scales=self.log_scales.exp(),
             opacities=self.opacity_logits.sigmoid(),
             sh=torch.cat([dc[:, None], self.sh_rest], 1),
@@ -129,10 +134,13 @@ class Hybrid(nn.Module):
 
     @torch.no_grad()
     def surface_axes(self) -> tuple[Float[Tensor, "n 3 3"], Float[Tensor, "n 3"]]:
-        """Principal axes of the Gaussians in their triangle's frame (columns), and their standard deviations, metres."""
-        from avatar.geometry import matrices_from_quats
-
+        """Principal axes in the triangles' frames (columns), and standard deviations along them, metres."""
         return matrices_from_quats(normalize_quats(self.quats)), self.log_scales.exp()
+
+
+def _left_products(quats: Float[Tensor, "n 4"]) -> Float[Tensor, "n 4 4"]:
+    """Matrices that multiply by fixed quaternions from the left: one product a step instead of sixteen."""
+    return torch.stack([multiply_quats(quats, axis.expand_as(quats)) for axis in torch.eye(4).to(quats)], -1)
 
 
 def _roots(template: Mesh, count: int, seed: int) -> tuple[Tensor, Tensor, Tensor]:

@@ -1,4 +1,4 @@
-"""A canonical scene and a posed body to a scene in the world: skinning, pose-dependent correction, light, pose refinement."""
+"""A canonical scene and a body to a scene in the world: skinning, pose-dependent correction, light, pose refinement."""
 
 from .correctives import Correctives, CorrectivesConfig
 from .deformer import DeformConfig, Deformer

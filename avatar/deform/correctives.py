@@ -1,7 +1,7 @@
 """Pose-dependent correction: a few linear modes of offset and colour over the surface.
 
 The modes live on control points spread over the template and are interpolated to the Gaussians; their coefficients come
-from a small encoder of the pose, plus a free code for each training frame, since cloth has more to say than the pose knows.
+from a small encoder of the pose, plus a free code for each training frame: cloth does more than the pose tells.
 Compare the linear bases of Lazova et al. 2019 and the control graph of Sumner et al. 2007.
 """
 
@@ -9,10 +9,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor, nn
 
-from avatar.geometry import axis_angles_from_quats, farthest_point_sampling, sample_surface, sum_weighted_rows
+from avatar.geometry import (
+    SparseMap,
+    axis_angles_from_quats,
+    farthest_point_sampling,
+    sample_surface,
+    sum_weighted_rows,
+)
 from avatar.structs import Binding, Mesh, Pose
 
 _OFFSET_SCALE_M, _COLOR_SCALE = 0.05, 0.3
@@ -64,8 +70,8 @@ class PoseFeatures(nn.Module):
         self.register_buffer("spread", spread[chosen].clamp(min=0.05))
 
     def forward(self, pose: Pose) -> Float[Tensor, " d"]:
-        """Features of one pose, clamped to ``limit`` standard deviations."""
-        angles = _local_angles(pose)[..., self.chosen]
+        """Features of one pose, clamped to ``limit`` standard deviations; they pass no gradient to the pose."""
+        angles = _local_angles(pose).detach()[..., self.chosen]
         return ((angles - self.mean) / self.spread).clamp(-self.limit, self.limit)
 
 
@@ -91,7 +97,7 @@ class Correctives(nn.Module):
         self.modes = nn.Parameter(0.02 * torch.randn(modes, config.num_control_points, 6, generator=generator))
         self.codes = nn.Parameter(torch.zeros(len(frame_ids), modes))
         self._rows = {frame: row for row, frame in enumerate(frame_ids)}
-        self._interpolation: tuple[Binding, Int[Tensor, "n 4"], Tensor, Tensor] | None = None
+        self._interpolation: tuple[Binding, SparseMap] | None = None
 
     def coefficients(self, pose: Pose) -> Float[Tensor, " m"]:
         """How much of each mode ``pose`` calls for."""
@@ -101,37 +107,20 @@ class Correctives(nn.Module):
 
     def forward(self, pose: Pose, binding: Binding) -> tuple[Float[Tensor, "n 3"], Float[Tensor, "n 3"]]:
         """Offset in the canonical pose (metres) and additive sRGB colour of every Gaussian."""
-        field = torch.einsum("m,mcd->cd", self.coefficients(pose), self.modes)
-        to_points, to_controls = self._interpolate(binding)
-        values = _SparseProduct.apply(field, to_points, to_controls)
+        field = (self.coefficients(pose) @ self.modes.flatten(1)).view(self.modes.shape[1:])
+        values = self._interpolate(binding)(field)
         return values[:, :3] * _OFFSET_SCALE_M, values[:, 3:] * _COLOR_SCALE
 
-    def _interpolate(self, binding: Binding) -> tuple[Tensor, Tensor]:
-        """Sparse matrices from control points to Gaussians and its transpose; made again when the binding changes."""
+    def _interpolate(self, binding: Binding) -> SparseMap:
+        """The map from control points to Gaussians; made again when the binding changes."""
         if self._interpolation is None or self._interpolation[0] is not binding:
             vertices, corners = binding.template.vertices, binding.template.faces[binding.triangles]
             points = sum_weighted_rows(vertices, corners, binding.barycentrics).detach()
             distances, ids = _nearest(points, self.control_points)
             weights = 1 / (distances + 5e-3).square()
             weights = weights / weights.sum(1, keepdim=True)
-            rows = torch.arange(len(points), device=points.device).repeat_interleave(_NEIGHBOURS)
-            indices = torch.stack([rows, ids.flatten()])
-            matrix = torch.sparse_coo_tensor(indices, weights.flatten(), (len(points), len(self.control_points)))
-            self._interpolation = (binding, matrix.to_sparse_csr(), matrix.t().coalesce().to_sparse_csr())
-        return self._interpolation[1:]
-
-
-class _SparseProduct(torch.autograd.Function):
-    """``matrix @ values`` whose gradient uses the ready transpose: torch would build it at every step."""
-
-    @staticmethod
-    def forward(ctx, values: Tensor, matrix: Tensor, transpose: Tensor) -> Tensor:
-        ctx.transpose = transpose
-        return matrix @ values
-
-    @staticmethod
-    def backward(ctx, v_out: Tensor) -> tuple[Tensor, None, None]:
-        return ctx.transpose @ v_out.contiguous(), None, None
+            self._interpolation = (binding, SparseMap(ids, weights, len(self.control_points)))
+        return self._interpolation[1]
 
 
 def _spread_points(template: Mesh, count: int, generator: torch.Generator) -> Float[Tensor, "m 3"]:

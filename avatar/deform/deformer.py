@@ -6,12 +6,13 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor, nn
 
-from avatar.geometry import SH_C0, rotate_points
+from avatar.engine import Skinnable
+from avatar.geometry import SH_C0
 from avatar.structs import Binding, Body, Gaussians, Mesh, Pose
 
 from .correctives import Correctives, CorrectivesConfig
 from .light import NormalLight
-from .skinning import Linear, Skinning, SkinWeights, motion, skin_gaussians, skin_mesh
+from .skinning import Linear, Skinning, SkinWeights, skin, skin_mesh
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,10 +42,10 @@ class Deformer(nn.Module):
         self._weights: tuple[Binding, SkinWeights] | None = None
 
     def forward(self, scene: Gaussians | Mesh, body: Body) -> Gaussians | Mesh:
-        """The scene in the pose of ``body``, world metres. Raises ValueError for Gaussians that are bound to no mesh."""
+        """The scene in the pose of ``body``, world metres. ValueError for Gaussians bound to no mesh."""
         match scene:
             case Mesh():
-                return skin_mesh(scene, motion(SkinWeights.of_vertices(body), body, self.config.skinning))
+                return skin_mesh(scene, body, self.config.skinning)
             case Gaussians():
                 return self._gaussians(scene, body)
 
@@ -52,14 +53,14 @@ class Deformer(nn.Module):
         binding = gaussians.binding
         if binding is None:
             raise ValueError("Deformer: expected Gaussians bound to a mesh, got free ones")
-        extra = None
+        means, extra = gaussians.means, None
         if self.correctives is not None:
             offsets, extra = self.correctives(body.pose, binding)
-            gaussians = replace(gaussians, means=gaussians.means + offsets)
-        moved = motion(self._skin_weights(binding, body), body, self.config.skinning)
-        posed = skin_gaussians(gaussians, moved)
-        factor = self.light(rotate_points(moved.quats, binding.normals)) if self.light is not None else None
-        return replace(posed, sh=_recolor(posed.sh, extra, factor))
+            means = means + offsets
+        rest = Skinnable(means, gaussians.quats, binding.normals)
+        posed = skin(rest, self._skin_weights(binding, body), body, self.config.skinning)
+        factor = self.light(posed.normals) if self.light is not None else None
+        return replace(gaussians, means=posed.points, quats=posed.quats, sh=_recolor(gaussians.sh, extra, factor))
 
     def _skin_weights(self, binding: Binding, body: Body) -> SkinWeights:
         if self._weights is None or self._weights[0] is not binding:

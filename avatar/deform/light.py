@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 
 class NormalLight(nn.Module):
-    """Multiplies colour by ``1 + c . p(n)``, ``p`` the eight harmonics of degree 1 and 2 (Ramamoorthi and Hanrahan 2001).
+    """Multiplies colour by ``1 + c . p(n)``, ``p`` the harmonics of degree 1 and 2 (Ramamoorthi and Hanrahan 2001).
 
     Attributes:
         coefficients: one column for each of red, green, blue.

@@ -6,17 +6,18 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from avatar.engine import Influences, Skinnable
+from avatar.engine import skin as engine_skin
 from avatar.geometry import (
     dense_weights,
     dual_quats_from_rigid,
     interpolate,
-    matrices_from_quats,
-    multiply_quats,
-    normalize_quats,
     quats_from_matrices,
+    rotate_points,
+    sum_weighted_rows,
     translations_from_dual_quats,
 )
-from avatar.structs import Binding, Body, Gaussians, Mesh
+from avatar.structs import Binding, Body, Mesh
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,51 +50,40 @@ Skinning = Linear | DualQuaternion | Blended
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class SkinWeights:
-    """How much each joint moves each point; a row of ``dense`` sums to one."""
+    """Which joints move each point, and how much; only joints that count, the strongest first."""
 
-    dense: Float[Tensor, "n j"]
+    influences: Influences
 
     @classmethod
     def of_vertices(cls, body: Body) -> "SkinWeights":
         """The body's own weights, one row a vertex."""
-        return cls(dense=dense_weights(body.bone_ids, body.bone_weights, len(body.joints_rest)))
+        return cls(influences=Influences(body.bone_ids.int(), body.bone_weights))
 
     @classmethod
     def of_binding(cls, binding: Binding, body: Body) -> "SkinWeights":
         """Weights of points on the template, interpolated from its vertices."""
-        vertices = cls.of_vertices(body).dense
-        return cls(dense=interpolate(vertices, binding.template.faces[binding.triangles], binding.barycentrics))
+        vertices = dense_weights(body.bone_ids, body.bone_weights, len(body.joints_rest))
+        dense = interpolate(vertices, binding.template.faces[binding.triangles], binding.barycentrics)
+        most = int((dense > 0).sum(1).max())
+        strongest = dense.topk(most)
+        return cls(influences=Influences(strongest.indices.int(), strongest.values))
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Motion:
-    """What skinning does to points: ``x -> matrices x + translations``, and the pure rotation that goes with it."""
+def skin(rest: Skinnable, weights: SkinWeights, body: Body, skinning: Skinning) -> Skinnable:
+    """Points, rotations and normals from the canonical pose to the pose of ``body``, world metres.
 
-    matrices: Float[Tensor, "n 3 3"]
-    translations: Float[Tensor, "n 3"]
-    quats: Float[Tensor, "n 4"]
-
-    def move(self, points: Float[Tensor, "n 3"]) -> Float[Tensor, "n 3"]:
-        """Canonical points to the world."""
-        return torch.baddbmm(self.translations[..., None], self.matrices, points[..., None])[..., 0]
-
-
-def motion(weights: SkinWeights, body: Body, skinning: Skinning) -> Motion:
-    """The motion of every point from the canonical pose to the pose of ``body``."""
+    Rotations and normals turn by the mean of the joints' quaternions in every variant: Gaussians are not sheared.
+    """
     quats = _joint_quats(body)
+    linear = engine_skin(rest, weights.influences, torch.cat([body.posed_from_rest[:, :3].flatten(1), quats], 1))
     match skinning:
         case Linear():
-            return _linear(weights, body.posed_from_rest, quats)
+            return linear
         case DualQuaternion():
-            return _dual_quaternion(weights, body.posed_from_rest, quats)
+            return linear._replace(points=_dual_quaternion(rest.points, weights, body, quats))
         case Blended(dqs_fraction=fraction):
-            linear = _linear(weights, body.posed_from_rest, quats)
-            dual = _dual_quaternion(weights, body.posed_from_rest, quats)
-            return Motion(
-                matrices=torch.lerp(linear.matrices, dual.matrices, fraction),
-                translations=torch.lerp(linear.translations, dual.translations, fraction),
-                quats=dual.quats,
-            )
+            dual = _dual_quaternion(rest.points, weights, body, quats)
+            return linear._replace(points=torch.lerp(linear.points, dual, fraction))
 
 
 def _joint_quats(body: Body) -> Float[Tensor, "j 4"]:
@@ -106,31 +96,19 @@ def _joint_quats(body: Body) -> Float[Tensor, "j 4"]:
     return quats * quats.new_tensor(signs)[:, None]
 
 
-def _linear(weights: SkinWeights, rigid: Float[Tensor, "j 4 4"], quats: Float[Tensor, "j 4"]) -> Motion:
-    blended = weights.dense @ torch.cat([rigid[:, :3].flatten(1), quats], 1)
-    affine = blended[:, :12].unflatten(1, (3, 4))
-    return Motion(matrices=affine[..., :3], translations=affine[..., 3], quats=normalize_quats(blended[:, 12:]))
-
-
-def _dual_quaternion(weights: SkinWeights, rigid: Float[Tensor, "j 4 4"], quats: Float[Tensor, "j 4"]) -> Motion:
-    dual_quats = dual_quats_from_rigid(rigid)
+def _dual_quaternion(
+    points: Float[Tensor, "n 3"], weights: SkinWeights, body: Body, quats: Float[Tensor, "j 4"]
+) -> Float[Tensor, "n 3"]:
+    dual_quats = dual_quats_from_rigid(body.posed_from_rest)
     same_sign = (dual_quats[:, :4] * quats).sum(1, keepdim=True).sign()
-    blended = weights.dense @ (dual_quats * same_sign)
+    ids, values = weights.influences
+    blended = sum_weighted_rows(dual_quats * same_sign, ids.long(), values)
     blended = blended / torch.linalg.vector_norm(blended[:, :4], dim=1, keepdim=True).clamp(min=1e-8)
-    return Motion(
-        matrices=matrices_from_quats(blended[:, :4]),
-        translations=translations_from_dual_quats(blended),
-        quats=blended[:, :4],
-    )
+    return rotate_points(blended[:, :4], points) + translations_from_dual_quats(blended)
 
 
-def skin_gaussians(gaussians: Gaussians, moved: Motion) -> Gaussians:
-    """Means and rotations to the world; sizes stay (a Gaussian is turned, not sheared)."""
-    return replace(
-        gaussians, means=moved.move(gaussians.means), quats=multiply_quats(moved.quats, gaussians.quats)
-    )
-
-
-def skin_mesh(mesh: Mesh, moved: Motion) -> Mesh:
-    """Vertices to the world."""
-    return replace(mesh, vertices=moved.move(mesh.vertices))
+def skin_mesh(mesh: Mesh, body: Body, skinning: Skinning) -> Mesh:
+    """A mesh with the body's own vertices in the pose of ``body``."""
+    unturned = mesh.vertices.new_tensor([1.0, 0, 0, 0]).expand(len(mesh.vertices), 4)
+    rest = Skinnable(mesh.vertices, unturned, torch.zeros_like(mesh.vertices))
+    return replace(mesh, vertices=skin(rest, SkinWeights.of_vertices(body), body, skinning).points)

@@ -43,11 +43,32 @@ class GradientArguments(ctypes.Structure):
     ]
 
 
+class SkinArguments(ctypes.Structure):
+    """``SkinScene`` of ``csrc/api.h``."""
+
+    _fields_ = [
+        *[(name, ctypes.c_int64) for name in ("num_points", "num_joints", "num_influences")],
+        *[(name, _POINTER) for name in ("points", "quats", "normals", "ids", "weights", "joints")],
+    ]
+
+
+class SkinOutputArguments(ctypes.Structure):
+    """``SkinOutput`` of ``csrc/api.h``."""
+
+    _fields_ = [(name, _POINTER) for name in ("points", "quats", "normals")]
+
+
+class SkinGradientArguments(ctypes.Structure):
+    """``SkinGradients`` of ``csrc/api.h``."""
+
+    _fields_ = [(name, _POINTER) for name in ("out_points", "out_quats", "points", "quats", "joints")]
+
+
 @cache
 def load_library() -> ctypes.CDLL | None:
     """The compiled engine, or None (with one log line) where it was not built."""
     # An editable install keeps the library in another folder of the same package.
-    folders = import_module(__package__).__path__
+    folders = import_module("avatar.engine").__path__
     found = next((path for folder in folders if (path := Path(folder) / "_engine.so").is_file()), None)
     if found is None:
         logger.warning("compiled engine not found: using the plain-torch reference (reinstall with a C++17 compiler)")
@@ -62,16 +83,34 @@ def load_library() -> ctypes.CDLL | None:
         forward.restype, forward.argtypes = ctypes.c_int64, [_POINTER, _POINTER, ctypes.c_int]
         backward = getattr(library, f"avatar_rasterize_backward_{suffix}")
         backward.restype, backward.argtypes = ctypes.c_int, [ctypes.c_int64, _POINTER, _POINTER]
+        for name in ("skin", "skin_backward"):
+            skin = getattr(library, f"avatar_{name}_{suffix}")
+            skin.restype, skin.argtypes = None, [_POINTER, _POINTER]
         ssim = getattr(library, f"avatar_ssim_{suffix}")
         ssim.restype, ssim.argtypes = ctypes.c_double, [_POINTER] * 3 + [ctypes.c_int64] * 3
     return library
 
 
+_threads: int | None = None
+
+
+def set_threads(threads: int | None) -> None:
+    """Let the engine use its own number of threads, or torch's again with None.
+
+    On few cores it is best to give torch one thread, for its small operators lose more by waking a second one than they
+    gain, and all cores for the engine. Results do not depend on it. ValueError for fewer than one.
+    """
+    global _threads
+    if threads is not None and threads < 1:
+        raise ValueError(f"set_threads: expected at least 1 or None, got {threads}")
+    _threads = threads
+
+
 def function(name: str, dtype: torch.dtype) -> Callable[..., Any]:
-    """The exported function ``name`` for ``dtype``, with the pool set to torch's number of threads."""
+    """The exported function ``name`` for ``dtype``, with the pool set to the number of threads in force."""
     library = load_library()
     assert library is not None
-    library.avatar_set_threads(torch.get_num_threads())
+    library.avatar_set_threads(_threads or torch.get_num_threads())
     return getattr(library, f"{name}_{'f' if dtype == torch.float32 else 'd'}")
 
 

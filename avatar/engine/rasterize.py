@@ -16,7 +16,7 @@ _INPUTS = (
 torch.library.define("avatar::rasterize", f"({_INPUTS}) -> (Tensor, Tensor, Tensor, Tensor)")
 torch.library.define(
     "avatar::rasterize_backward",
-    f"(Tensor v_colors, Tensor v_alphas, Tensor state, {_INPUTS}) -> (Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor)",
+    f"(Tensor v_colors, Tensor v_alphas, Tensor state, {_INPUTS}) -> ({', '.join(['Tensor'] * 7)})",
 )
 
 
@@ -24,16 +24,16 @@ def rasterize(splats: Splats, views: Views, options: RasterizeOptions | None = N
     """Render Gaussians into every view: gsplat 1.5.3's semantics, on the CPU, deterministic for any number of threads.
 
     Differentiable with respect to all of ``splats`` and to ``camera_from_world``, ``backgrounds`` and
-    ``means2d_offsets_px``. float32 and float64. Agrees with ``rasterize_reference`` but for pixels where rounding flips a
-    threshold (opacity 1/255, transmittance 1e-4).
+    ``means2d_offsets_px``. float32 and float64. Agrees with ``rasterize_reference`` but for pixels where rounding flips
+    a threshold (opacity 1/255, transmittance 1e-4).
 
     Raises:
-        ValueError: shapes or dtypes do not fit, or tensors are not on the CPU (use the cuda backend of ``avatar.render``).
+        ValueError: shapes or dtypes do not fit, or tensors are not on the CPU (``rasterize_reference`` takes those).
     """
     options = options or RasterizeOptions()
     check_inputs(splats, views)
     if splats.means.device.type != "cpu":
-        raise ValueError(f"rasterize: expected CPU tensors, got {splats.means.device}; render them with backend 'cuda'")
+        raise ValueError(f"rasterize: expected CPU tensors, got {splats.means.device}; use rasterize_reference")
     if load_library() is None:
         return rasterize_reference(splats, views, options)
     tensors = [t.contiguous() for t in (*splats[:5], views.camera_from_world, views.intrinsics_px)]

@@ -12,7 +12,7 @@ torch.library.define("avatar::ssim", "(Tensor image, Tensor target, bool wants_g
 
 
 def ssim(image: Float[Tensor, "d h w"], target: Float[Tensor, "d h w"]) -> Float[Tensor, ""]:
-    """Mean structural similarity of two CPU images (Wang et al. 2004): 11 x 11 Gaussian window, sigma 1.5, data range 1.
+    """Mean structural similarity of two images (Wang et al. 2004): 11 x 11 Gaussian window, sigma 1.5, data range 1.
 
     Zeros surround the images, so that every pixel counts. Differentiable with respect to ``image`` only.
 

@@ -1,6 +1,6 @@
 """Rendering and Frame to scalar terms."""
 
 from .image import LossConfig, Losses, compare
-from .surface import stretch
+from .surface import Stretch
 
-__all__ = ["LossConfig", "Losses", "compare", "stretch"]
+__all__ = ["LossConfig", "Losses", "Stretch", "compare"]

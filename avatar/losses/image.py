@@ -43,7 +43,9 @@ class Losses:
 def compare(rendering: Rendering, frame: Frame, config: LossConfig) -> Losses:
     """Compare a rendering over black with a picture whose background is black. ValueError if their sizes differ."""
     if rendering.color.shape != frame.image.shape:
-        raise ValueError(f"compare: expected a picture of {tuple(rendering.color.shape)}, got {tuple(frame.image.shape)}")
+        raise ValueError(
+            f"compare: expected a picture of {tuple(rendering.color.shape)}, got {tuple(frame.image.shape)}"
+        )
     image, target = rendering.color.permute(2, 0, 1), frame.image.permute(2, 0, 1)
     l1 = (image - target).abs().mean()
     dssim = 1 - ssim(image, target) if config.dssim else torch.zeros_like(l1)

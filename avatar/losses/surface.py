@@ -1,12 +1,24 @@
 """Terms that keep a learnt surface smooth."""
 
-from jaxtyping import Float, Int
+import torch
+from jaxtyping import Float
 from torch import Tensor
 
+from avatar.geometry import SparseMap, edges
+from avatar.structs import Mesh
 
-def stretch(
-    displacement: Float[Tensor, "v 3"], edges: Int[Tensor, "e 2"], lengths: Float[Tensor, " e"]
-) -> Float[Tensor, ""]:
-    """Mean squared change of displacement along the template's edges, relative to their lengths (membrane energy)."""
-    change = displacement.index_select(0, edges[:, 0]) - displacement.index_select(0, edges[:, 1])
-    return (change / lengths[:, None]).square().sum(-1).mean() / 3
+_SHORTEST_EDGE_M = 1e-3
+
+
+class Stretch:
+    """Mean squared change of a displacement along a mesh's edges, relative to their lengths (membrane energy)."""
+
+    def __init__(self, template: Mesh) -> None:
+        ends = edges(template.faces)
+        start, end = template.vertices[ends].unbind(1)
+        inverse = 1 / torch.linalg.vector_norm(end - start, dim=-1).clamp(min=_SHORTEST_EDGE_M)
+        self._changes = SparseMap(ends, torch.stack([-inverse, inverse], 1), len(template.vertices))
+
+    def __call__(self, displacement: Float[Tensor, "v 3"]) -> Float[Tensor, ""]:
+        """The energy; zero for a rigid shift."""
+        return self._changes(displacement).square().mean()

@@ -58,5 +58,7 @@ def render(
     backend = {"cpu": rasterize, "torch": rasterize_reference}[config.backend]
     images = backend(splats, views, options)
     return Rendering(
-        color=images.colors[0, ..., :3], alpha=images.alphas[0], depth=images.colors[0, ..., 3] if config.depth else None
+        color=images.colors[0, ..., :3],
+        alpha=images.alphas[0],
+        depth=images.colors[0, ..., 3] if config.depth else None,
     )

@@ -34,7 +34,7 @@ class Gaussians:
         quats: rotation of the principal axes, ``wxyz``, any positive length.
         scales: standard deviations along the axes, metres, positive.
         opacities: in [0, 1].
-        sh: spherical-harmonic coefficients of sRGB colour; ``k`` is 1, 4, 9 or 16. Colour is ``max(0, basis @ sh + 0.5)``.
+        sh: spherical-harmonic coefficients of sRGB, ``k`` 1, 4, 9 or 16; colour is ``max(0, basis @ sh + 0.5)``.
         binding: how they sit on a mesh, or None for free ones.
     """
 

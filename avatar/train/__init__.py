@@ -1,0 +1,9 @@
+"""Fit one subject: schedules, optimizer, adaptive count, checkpoints, events."""
+
+from .adapt import AdaptConfig
+from .events import read_events
+from .fit import Fit, FitConfig, Limits, StepReport
+from .optimizer import LearningRates
+from .schedule import Schedule
+
+__all__ = ["AdaptConfig", "Fit", "FitConfig", "LearningRates", "Limits", "Schedule", "StepReport", "read_events"]

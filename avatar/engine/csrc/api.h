@@ -26,6 +26,23 @@ template <class S> struct RasterizeGradients {
   S *means, *quats, *scales, *opacities, *scene_colors, *viewmats, *means2d;     // of the input; zeroed by the caller
 };
 
+template <class S> struct SkinScene {
+  int64_t num_points, num_joints, num_influences;
+  const S *points, *quats, *normals;  // n 3, n 4, n 3
+  const int32_t* ids;                 // n k
+  const S* weights;                   // n k
+  const S* joints;                    // j 16: rows of the 3 x 4 transform, then a unit quaternion
+};
+
+template <class S> struct SkinOutput {
+  S *points, *quats, *normals;
+};
+
+template <class S> struct SkinGradients {
+  const S *out_points, *out_quats;
+  S *points, *quats, *joints;
+};
+
 // What one compiled variant of the kernels offers; `state` is an opaque RasterizeState<S>.
 struct Kernels {
   void* (*new_state_f)();
@@ -36,4 +53,8 @@ struct Kernels {
   void (*backward_d)(void* state, const RasterizeScene<double>*, const RasterizeGradients<double>*);
   double (*ssim_f)(const float* x, const float* y, float* gradient, int64_t planes, int64_t height, int64_t width);
   double (*ssim_d)(const double* x, const double* y, double* gradient, int64_t planes, int64_t height, int64_t width);
+  void (*skin_f)(const SkinScene<float>*, SkinOutput<float>*);
+  void (*skin_d)(const SkinScene<double>*, SkinOutput<double>*);
+  void (*skin_backward_f)(const SkinScene<float>*, const SkinGradients<float>*);
+  void (*skin_backward_d)(const SkinScene<double>*, const SkinGradients<double>*);
 };

@@ -147,3 +147,11 @@ AVATAR_EXPORT double avatar_ssim_f(const float* x, const float* y, float* gradie
 AVATAR_EXPORT double avatar_ssim_d(const double* x, const double* y, double* gradient, int64_t planes, int64_t height, int64_t width) {
   return variant().kernels->ssim_d(x, y, gradient, planes, height, width);
 }
+AVATAR_EXPORT void avatar_skin_f(const SkinScene<float>* scene, SkinOutput<float>* out) { variant().kernels->skin_f(scene, out); }
+AVATAR_EXPORT void avatar_skin_d(const SkinScene<double>* scene, SkinOutput<double>* out) { variant().kernels->skin_d(scene, out); }
+AVATAR_EXPORT void avatar_skin_backward_f(const SkinScene<float>* scene, const SkinGradients<float>* gradients) {
+  variant().kernels->skin_backward_f(scene, gradients);
+}
+AVATAR_EXPORT void avatar_skin_backward_d(const SkinScene<double>* scene, const SkinGradients<double>* gradients) {
+  variant().kernels->skin_backward_d(scene, gradients);
+}

@@ -1,6 +1,7 @@
-// The Gaussian rasterizer. This file and what it includes is compiled once for each instruction set (AVATAR_ISA names it).
+// The Gaussian rasterizer, and the table of all kernels. This file and what it includes is compiled once for each instruction set (AVATAR_ISA names it).
 #include "blend.h"
 #include "project_backward.h"
+#include "skin.h"
 #include "ssim.h"
 #include "tiles.h"
 
@@ -201,6 +202,7 @@ template <class S> void* new_state() { return new RasterizeState<S>; }
 
 extern const Kernels kernels;
 const Kernels kernels = {new_state<float>, new_state<double>, forward<float>, forward<double>,
-                         backward<float>, backward<double>, ssim<float>, ssim<double>};
+                         backward<float>, backward<double>, ssim<float>, ssim<double>,
+                         skin<float>, skin<double>, skin_backward<float>, skin_backward<double>};
 
 }  // namespace AVATAR_ISA

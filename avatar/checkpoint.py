@@ -1,0 +1,149 @@
+"""Avatar <-> folder: ``config.json`` and ``avatar.safetensors``; never pickle.
+
+A run folder holds ``checkpoint-<step>`` folders. Each is written under another name and renamed when it is complete, so
+whatever carries the name is whole.
+"""
+
+import dataclasses
+import json
+import os
+import shutil
+import types
+import typing
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from avatar.canonical.hybrid import PER_GAUSSIAN
+from avatar.model import Avatar, AvatarConfig
+from avatar.structs import Pose, Shape
+
+FORMAT = "avatar 1"
+_PREFIX = "checkpoint-"
+T = TypeVar("T")
+
+
+def to_json(config: Any) -> Any:
+    """Frozen dataclasses, tuples and plain values as JSON data; a dataclass says its ``kind``."""
+    if dataclasses.is_dataclass(config) and not isinstance(config, type):
+        fields = {field.name: to_json(getattr(config, field.name)) for field in dataclasses.fields(config)}
+        return {"kind": type(config).__name__, **fields}
+    return [to_json(value) for value in config] if isinstance(config, tuple) else config
+
+
+def from_json(kind: type[T], data: Any) -> T:
+    """The dataclass that ``to_json`` gave ``data`` for. ValueError says which field does not fit."""
+    if not isinstance(data, dict) or data.get("kind") != kind.__name__:
+        found = data.get("kind") if isinstance(data, dict) else data
+        raise ValueError(f"config.json: expected a {kind.__name__}, got {found!r}")
+    hints = typing.get_type_hints(kind)
+    unknown = set(data) - set(hints) - {"kind"}
+    if unknown:
+        raise ValueError(f"config.json: {kind.__name__} has no field {', '.join(sorted(unknown))}")
+    return kind(**{name: _value(hints[name], value) for name, value in data.items() if name != "kind"})
+
+
+def _value(hint: Any, data: Any) -> Any:
+    options = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
+    if isinstance(data, dict):
+        for option in options:
+            if isinstance(option, type) and option.__name__ == data.get("kind"):
+                return from_json(option, data)
+        raise ValueError(f"config.json: expected one of {options}, got {data.get('kind')!r}")
+    return tuple(_value(Any, value) for value in data) if isinstance(data, list) else data
+
+
+def save_avatar(avatar: Avatar, folder: Path) -> None:
+    """Write ``config.json`` and ``avatar.safetensors`` into an existing folder."""
+    description = {
+        "format": FORMAT,
+        "config": to_json(avatar.config),
+        "shape": dict(zip(avatar.shape.names, avatar.shape.values.tolist(), strict=True)),
+        "frame_ids": list(avatar.frame_ids),
+    }
+    tensors = {name: value.contiguous() for name, value in avatar.state_dict().items()}
+    tensors["poses.local_quats"] = avatar.poses.local_quats.contiguous()
+    tensors["poses.root_position_world"] = avatar.poses.root_position_world.contiguous()
+    (folder / "config.json").write_text(json.dumps(description, indent=1))
+    save_tensors(folder / "avatar.safetensors", tensors)
+
+
+def load_avatar(folder: Path) -> Avatar:
+    """Read an avatar from a checkpoint folder, or the newest one of a run folder.
+
+    Raises:
+        FileNotFoundError: there is no checkpoint.
+        ValueError: a file is damaged or of another version; the message names it.
+    """
+    folder = folder if (folder / "config.json").is_file() else newest_checkpoint(folder)
+    path = folder / "config.json"
+    try:
+        description = json.loads(path.read_text())
+        if description.get("format") != FORMAT:
+            raise ValueError(f"expected format {FORMAT!r}, got {description.get('format')!r}")
+        config = from_json(AvatarConfig, description["config"])
+        shape = description["shape"]
+        names, values, frame_ids = tuple(shape), torch.tensor(list(shape.values())), description["frame_ids"]
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise ValueError(f"{path}: not an avatar's config: {error}") from error
+    tensors = load_tensors(folder / "avatar.safetensors")
+    try:
+        poses = Pose(
+            local_quats=tensors.pop("poses.local_quats"), root_position_world=tensors.pop("poses.root_position_world")
+        )
+        avatar = Avatar(shape=Shape(names=names, values=values), poses=poses, frame_ids=frame_ids, config=config)
+        avatar.canonical.replace_rows({name: tensors[f"canonical.{name}"] for name in PER_GAUSSIAN})
+        avatar.load_state_dict(tensors)
+    except (KeyError, RuntimeError) as error:
+        raise ValueError(f"{folder}: avatar.safetensors does not fit config.json: {error}") from error
+    return avatar
+
+
+def save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    """Write a safetensors file to disk, flushed."""
+    with path.open("wb") as file:
+        file.write(save({name: tensor.detach().contiguous() for name, tensor in tensors.items()}))
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def load_tensors(path: Path) -> dict[str, Tensor]:
+    """All tensors of a safetensors file, copied into memory. FileNotFoundError or ValueError name the file."""
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: missing; fit the avatar again")
+    try:
+        with safe_open(path, framework="pt") as file:
+            names = file.keys()
+            return {name: file.get_tensor(name) for name in names}
+    except SafetensorError as error:
+        raise ValueError(f"{path}: damaged safetensors file: {error}") from error
+
+
+def newest_checkpoint(run: Path) -> Path:
+    """The complete checkpoint with the highest step. FileNotFoundError when there is none."""
+    found = [path for path in run.glob(f"{_PREFIX}*") if path.name.removeprefix(_PREFIX).isdigit()]
+    if not found:
+        raise FileNotFoundError(f"{run}: no checkpoint here; make one with `avatar fit hybrid --run {run} ...`")
+    return max(found, key=lambda path: int(path.name.removeprefix(_PREFIX)))
+
+
+def write_checkpoint(run: Path, step: int, fill: Callable[[Path], None]) -> Path:
+    """Let ``fill`` write into a new folder, give it its name in one move, and delete older checkpoints."""
+    run.mkdir(parents=True, exist_ok=True)
+    temporary, final = run / f".{_PREFIX}{step}.tmp", run / f"{_PREFIX}{step:07d}"
+    for leftover in run.glob(f".{_PREFIX}*.tmp"):
+        shutil.rmtree(leftover)
+    temporary.mkdir()
+    fill(temporary)
+    if final.exists():
+        shutil.rmtree(final)
+    os.rename(temporary, final)
+    for old in run.glob(f"{_PREFIX}*"):
+        if old != final:
+            shutil.rmtree(old)
+    return final

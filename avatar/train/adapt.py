@@ -1,0 +1,90 @@
+"""Adaptive count: split Gaussians where the image error pulls hardest, drop those that nobody sees."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from avatar.canonical import Hybrid
+from avatar.canonical.hybrid import PER_GAUSSIAN
+
+from .optimizer import Optimizer
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdaptConfig:
+    """When and how the number of Gaussians changes.
+
+    Attributes:
+        start, stop: fractions of the run between which it does.
+        rounds: how often.
+        grow: fraction of the Gaussians split in a round.
+        max_gaussians: never more than this.
+        min_opacity: fainter ones are dropped.
+    """
+
+    start: float = 0.08
+    stop: float = 0.6
+    rounds: int = 5
+    grow: float = 0.08
+    max_gaussians: int = 36_000
+    min_opacity: float = 0.02
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.start <= self.stop <= 1:
+            raise ValueError(f"AdaptConfig: expected 0 <= start <= stop <= 1, got {self.start} and {self.stop}")
+        for name in ("rounds", "grow", "max_gaussians", "min_opacity"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"AdaptConfig.{name}: expected zero or more, got {getattr(self, name)}")
+
+    def rounds_due(self, fraction: float) -> int:
+        """How many rounds should have happened by ``fraction`` of the run."""
+        if self.rounds == 0 or fraction < self.start:
+            return 0
+        width = (self.stop - self.start) / self.rounds
+        return self.rounds if width == 0 else min(self.rounds, 1 + int((fraction - self.start) / width))
+
+
+class Demand:
+    """How hard the image pulls each Gaussian: sums of the length of its image gradient (Kerbl et al. 2023, section 5.2)."""
+
+    def __init__(self, num_gaussians: int) -> None:
+        self.pull = torch.zeros(num_gaussians)
+
+    def add(self, v_means2d: Float[Tensor, "n 2"], size_px: int) -> None:
+        """One view's gradient; ``size_px`` makes crops of different size comparable."""
+        self.pull += torch.linalg.vector_norm(v_means2d, dim=1) * size_px
+
+
+@torch.no_grad()
+def adapt(canonical: Hybrid, optimizer: Optimizer, demand: Demand, config: AdaptConfig, seed: int) -> None:
+    """One round. Split ones move apart along their axes and shrink; moments of both halves go on from their parent's."""
+    visible = canonical.opacity_logits.sigmoid() >= config.min_opacity
+    room = config.max_gaussians - int(visible.sum())
+    count = max(0, min(int(config.grow * canonical.num_gaussians), room))
+    pull = torch.where(visible, demand.pull, -1.0)
+    split = pull.topk(count).indices if count else torch.zeros(0, dtype=torch.int64)
+    split = split[visible[split]]
+    rows = {name: getattr(canonical, name).detach() for name in PER_GAUSSIAN}
+    axes, sizes = canonical.surface_axes()
+    draws = torch.randn(len(split), 3, generator=torch.Generator().manual_seed(seed))
+    jitter = 0.7 * (axes[split] @ (draws * sizes[split])[..., None])[..., 0]
+    kept = visible.nonzero()[:, 0]
+    is_split = torch.zeros_like(visible)
+    is_split[split] = True
+    moved = rows["offsets"].clone()
+    moved[split] -= jitter
+    shrunk = torch.where(is_split[:, None], rows["log_scales"] - math.log(1.5), rows["log_scales"])
+    source = torch.cat([kept, split])
+    new = {name: value[source] for name, value in rows.items()}
+    new["offsets"] = torch.cat([moved[kept], rows["offsets"][split] + jitter])
+    new["log_scales"] = shrunk[source]
+    moments = optimizer.tensors()
+    for key, value in moments.items():
+        name, field = key.split("/")
+        if name.removeprefix("canonical.") in PER_GAUSSIAN and field != "step":
+            moments[key] = value[source]
+    canonical.replace_rows(new)
+    optimizer.load(moments)

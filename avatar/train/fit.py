@@ -1,0 +1,221 @@
+"""Fit one avatar to one capture."""
+
+import json
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from avatar.checkpoint import load_avatar, load_tensors, newest_checkpoint, save_avatar, save_tensors, write_checkpoint
+from avatar.losses import LossConfig, Stretch, compare
+from avatar.model import Avatar, AvatarConfig
+from avatar.render import RenderConfig, render
+from avatar.structs import Capture, Frame, Split
+
+from .adapt import AdaptConfig, Demand, adapt
+from .events import Events
+from .optimizer import LearningRates, Optimizer
+from .schedule import Schedule
+
+_EVENT_STEPS = 10
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """When a run ends: after ``steps``, or after ``budget_seconds`` of training, whichever is given.
+
+    A run limited by steps is reproducible bit for bit; one limited by time depends on the machine's speed.
+    """
+
+    steps: int | None = 4000
+    budget_seconds: float | None = None
+
+    def __post_init__(self) -> None:
+        given = [value for value in (self.steps, self.budget_seconds) if value is not None]
+        if not given or not all(value > 0 for value in given):
+            raise ValueError(
+                f"Limits: expected positive steps or budget_seconds, got {self.steps}, {self.budget_seconds}"
+            )
+
+    def fraction(self, step: int, seconds: float) -> float:
+        """How much of the run is over, 0 to 1."""
+        by_steps = step / self.steps if self.steps else 0.0
+        by_time = seconds / self.budget_seconds if self.budget_seconds else 0.0
+        return min(1.0, max(by_steps, by_time))
+
+
+@dataclass(frozen=True, kw_only=True)
+class FitConfig:
+    """A recipe: everything about a fit but the data and its length.
+
+    Attributes:
+        avatar: what is fitted.
+        losses: what the pictures ask for.
+        rates: step sizes, times ``rate_factor`` over the run.
+        adapt: how the number of Gaussians changes.
+        stretch: weight of the displacement's smoothness.
+        pose_prior: weight of the squared pose corrections.
+        checkpoint_seconds: time between checkpoints.
+        seed: of everything random.
+    """
+
+    avatar: AvatarConfig = field(default_factory=AvatarConfig)
+    losses: LossConfig = field(default_factory=LossConfig)
+    rates: LearningRates = field(default_factory=LearningRates)
+    rate_factor: Schedule = field(default_factory=lambda: Schedule(knots=((0.3, 1.0), (1.0, 0.08))))
+    adapt: AdaptConfig = field(default_factory=AdaptConfig)
+    stretch: float = 3.0
+    pose_prior: float = 1.0
+    checkpoint_seconds: float = 20.0
+    seed: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepReport:
+    """What one step did: for progress bars."""
+
+    step: int
+    seconds: float
+    fraction: float
+    loss: float
+    psnr: float
+    num_gaussians: int
+
+
+class Fit:
+    """A run in a folder: iterate over it to take steps; what is there already is taken up where it stopped."""
+
+    def __init__(self, capture: Capture, split: Split, run: Path, config: FitConfig, limits: Limits) -> None:
+        self.capture, self.split, self.run, self.config, self.limits = capture, split, run, config, limits
+        self.pairs = split.pairs()
+        self.step, self.seconds, self.rounds = 0, 0.0, 0
+        if any(run.glob("checkpoint-*")):
+            self._resume()
+        else:
+            self._begin()
+        self._stretch = Stretch(self.avatar.template)
+        self._events = Events(run / "events.jsonl", self.step)
+        self._saved_at = self.seconds
+        self._recent: list[tuple[float, float]] = []
+
+    def _begin(self) -> None:
+        frames = self.split.frame_ids
+        poses = self.capture.poses
+        rows = torch.tensor(frames)
+        poses = replace(poses, local_quats=poses.local_quats[rows], root_position_world=poses.root_position_world[rows])
+        self.run.mkdir(parents=True, exist_ok=True)
+        self.avatar = Avatar(
+            shape=self.capture.shape, poses=poses, frame_ids=frames, config=self.config.avatar, seed=self.config.seed
+        )
+        self.optimizer = Optimizer(self.avatar, self.config.rates)
+        self.demand = Demand(self.avatar.canonical.num_gaussians)
+
+    def _resume(self) -> None:
+        folder = newest_checkpoint(self.run)
+        self.avatar = load_avatar(folder)
+        tensors = load_tensors(folder / "training.safetensors")
+        progress = json.loads((folder / "training.json").read_text())
+        if progress["capture"] != self.capture.name or progress["split"] != self.split.name:
+            raise ValueError(
+                f"{self.run}: holds a fit of {progress['capture']}/{progress['split']}, not of "
+                f"{self.capture.name}/{self.split.name}; give another --run, or --overwrite"
+            )
+        self.step, self.seconds, self.rounds = progress["step"], progress["seconds"], progress["rounds"]
+        self.demand = Demand(self.avatar.canonical.num_gaussians)
+        self.demand.pull = tensors.pop("demand")
+        self.optimizer = Optimizer(self.avatar, self.config.rates)
+        self.optimizer.load(tensors)
+
+    def save(self) -> Path:
+        """Write a checkpoint now."""
+        progress = {
+            "capture": self.capture.name,
+            "split": self.split.name,
+            "step": self.step,
+            "seconds": self.seconds,
+            "rounds": self.rounds,
+        }
+
+        def fill(folder: Path) -> None:
+            save_avatar(self.avatar, folder)
+            save_tensors(folder / "training.safetensors", {**self.optimizer.tensors(), "demand": self.demand.pull})
+            (folder / "training.json").write_text(json.dumps(progress))
+
+        self._saved_at = self.seconds
+        return write_checkpoint(self.run, self.step, fill)
+
+    def frame(self, step: int) -> Frame:
+        """The picture of a step: every picture once an epoch, in an order that the seed and the epoch fix."""
+        epoch, place = divmod(step, len(self.pairs))
+        generator = torch.Generator().manual_seed(self.config.seed * 1_000_003 + epoch)
+        frame_id, camera_id = self.pairs[int(torch.randperm(len(self.pairs), generator=generator)[place])]
+        return self.capture.load_frame(frame_id, camera_id, True)
+
+    @property
+    def fraction(self) -> float:
+        """How much of the run is over, 0 to 1."""
+        return self.limits.fraction(self.step, self.seconds)
+
+    def __iter__(self) -> Iterator[StepReport]:
+        """Take steps until the limit; checkpoints are written on the way and at the end."""
+        while self.fraction < 1:
+            start = time.perf_counter()
+            frame = self.frame(self.step)
+            fraction = self.fraction
+            if self.config.adapt.rounds_due(fraction) > self.rounds:
+                self.rounds += 1
+                adapt(self.avatar.canonical, self.optimizer, self.demand, self.config.adapt, self.step)
+                self.demand = Demand(self.avatar.canonical.num_gaussians)
+            loss, psnr = self._descend(frame, fraction)
+            self.step += 1
+            self.seconds += time.perf_counter() - start
+            report = StepReport(
+                step=self.step,
+                seconds=self.seconds,
+                fraction=self.fraction,
+                loss=loss,
+                psnr=psnr,
+                num_gaussians=self.avatar.canonical.num_gaussians,
+            )
+            self._log(report)
+            if self.fraction >= 1 or self.seconds - self._saved_at >= self.config.checkpoint_seconds:
+                self.save()
+            yield report
+
+    def _descend(self, frame: Frame, fraction: float) -> tuple[float, float]:
+        avatar = self.avatar
+        body = avatar.body(avatar.shape, frame.pose)
+        scene = avatar.deform(avatar.canonical(), body)
+        probe = torch.zeros(avatar.canonical.num_gaussians, 2, requires_grad=True)
+        image = render(scene, frame.camera, RenderConfig(), probe)
+        terms = compare(image, frame, self.config.losses)
+        (terms.total + self._regularisation()).backward()
+        assert probe.grad is not None
+        self.demand.add(probe.grad, max(frame.camera.height, frame.camera.width))
+        self.optimizer.step(self.config.rate_factor(fraction))
+        error = (image.color.detach() - frame.image).square().mean()
+        return float(terms.total.detach()), -10 * math.log10(max(float(error), 1e-10))
+
+    def _regularisation(self) -> Tensor:
+        total = self.config.stretch * self._stretch(self.avatar.canonical.displacement)
+        refinement = self.avatar.refinement
+        if refinement is not None:
+            total = total + self.config.pose_prior * refinement.axis_angles.square().mean()
+        return total
+
+    def _log(self, report: StepReport) -> None:
+        self._recent.append((report.loss, report.psnr))
+        if report.step % _EVENT_STEPS == 0:
+            loss, psnr = (sum(values) / len(values) for values in zip(*self._recent, strict=True))
+            self._recent.clear()
+            self._events.add(
+                step=report.step,
+                seconds=round(report.seconds, 3),
+                loss=loss,
+                psnr=psnr,
+                num_gaussians=report.num_gaussians,
+            )

@@ -1,0 +1,85 @@
+"""Adam over an avatar's named parameters, whose Gaussians may come and go."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True, kw_only=True)
+class LearningRates:
+    """Step size of each kind of parameter at the start of a run.
+
+    Attributes:
+        offsets, displacement: metres. quats, log_scales, opacity_logits, colors, sh_rest: of the Gaussians.
+        modes, encoder, codes: of the correctives. light: of the normal light.
+        pose: radians. shift: metres.
+    """
+
+    offsets: float = 4e-4
+    displacement: float = 4e-4
+    quats: float = 4e-3
+    log_scales: float = 8e-3
+    opacity_logits: float = 0.03
+    colors: float = 1e-2
+    sh_rest: float = 2e-3
+    modes: float = 8e-3
+    encoder: float = 1e-3
+    codes: float = 5e-3
+    light: float = 3e-3
+    pose: float = 1e-4
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if not value >= 0:
+                raise ValueError(f"LearningRates.{name}: expected zero or more, got {value}")
+
+    def of(self, parameter: str) -> float:
+        """The rate of a parameter by its name in the avatar, such as ``canonical.offsets``."""
+        last = parameter.rpartition(".")[2]
+        special = {"axis_angles": self.pose, "shifts": self.pose, "coefficients": self.light}
+        if ".encoder." in parameter:
+            return self.encoder
+        return special[last] if last in special else getattr(self, last)
+
+
+class Optimizer:
+    """Fused Adam with one group a parameter; its state can be saved by name and follows splits and prunings."""
+
+    def __init__(self, module: nn.Module, rates: LearningRates) -> None:
+        self.module, self.rates = module, rates
+        self.state: dict[str, dict[str, Tensor]] = {}
+        self._adam = self._new_adam()
+
+    def _new_adam(self) -> torch.optim.Adam:
+        groups = [
+            {"params": [parameter], "name": name, "base": self.rates.of(name)}
+            for name, parameter in self.module.named_parameters()
+            if self.rates.of(name) > 0
+        ]
+        return torch.optim.Adam(groups, lr=0.0, eps=1e-15, fused=True)
+
+    def step(self, factor: float) -> None:
+        """One step with all rates times ``factor``, then clear the gradients."""
+        for group in self._adam.param_groups:
+            group["lr"] = group["base"] * factor
+        self._adam.step()
+        self._adam.zero_grad(set_to_none=True)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Moments and step counts as ``parameter/field``."""
+        return {
+            f"{group['name']}/{field}": value
+            for group in self._adam.param_groups
+            for field, value in self._adam.state.get(group["params"][0], {}).items()
+        }
+
+    def load(self, tensors: Mapping[str, Tensor]) -> None:
+        """Take up the parameters as they are now, with these moments."""
+        self._adam = self._new_adam()
+        for group in self._adam.param_groups:
+            prefix = f"{group['name']}/"
+            fields = {key[len(prefix) :]: value for key, value in tensors.items() if key.startswith(prefix)}
+            if fields:
+                self._adam.state[group["params"][0]] = fields
