@@ -70,7 +70,6 @@ def _empty_outputs(inputs: tuple) -> tuple[Tensor, Tensor, Tensor]:
     return images, means.new_empty(cameras, height, width), radii
 
 
-@torch.library.impl("avatar::rasterize", "cpu")
 def _forward(*inputs) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     images, alphas, radii = _empty_outputs(inputs)
     out = OutputArguments(images.data_ptr(), alphas.data_ptr(), radii.data_ptr())
@@ -80,6 +79,9 @@ def _forward(*inputs) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     if state == 0:
         raise RuntimeError("rasterize: more than eight threads render at once; lower their number")
     return images, alphas, radii, torch.tensor(state, dtype=torch.int64)
+
+
+torch.library.impl("avatar::rasterize", "cpu", _forward)
 
 
 @torch.library.register_fake("avatar::rasterize")

@@ -1,6 +1,6 @@
 """The Gaussian rasterizer in plain torch: the specification that every other backend must meet.
 
-EWA splatting (Zwicker et al. 2001) with the thresholds of 3D Gaussian splatting (Kerbl et al. 2023), as in gsplat 1.5.3.
+EWA splatting (Zwicker et al. 2001), thresholds of 3D Gaussian splatting (Kerbl et al. 2023), as in gsplat 1.5.3.
 Runs on any device and in any floating type; gradients come from autograd.
 """
 

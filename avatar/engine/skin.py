@@ -1,4 +1,4 @@
-"""Linear blend skinning of points with the rotations and normals they carry, fused, and its plain-torch specification."""
+"""Linear blend skinning of points with their rotations and normals, fused, and its plain-torch specification."""
 
 import ctypes
 from typing import NamedTuple

@@ -12,7 +12,7 @@ class Splats(NamedTuple):
     """Gaussians in world metres.
 
     ``colors`` are channels (``n d``, or ``c n d`` for one set a camera) or, with ``sh_degree``, spherical-harmonic
-    coefficients (``n k 3`` or ``c n k 3``) whose colour is ``max(0, basis @ sh + 0.5)``. ``quats`` are ``wxyz``, any length.
+    coefficients (``n k 3`` or ``c n k 3``) whose colour is ``max(0, basis @ sh + 0.5)``. ``quats``: ``wxyz``, any length.
     """
 
     means: Float[Tensor, "n 3"]
@@ -26,8 +26,8 @@ class Splats(NamedTuple):
 class Views(NamedTuple):
     """Pinhole cameras of one image size; OpenCV axes, pixel centres at .5.
 
-    ``means2d_offsets_px`` is added to the projected centres: zeros that require a gradient let one read off the gradient of
-    the image positions, which densification needs.
+    ``means2d_offsets_px`` is added to the projected centres: zeros that require a gradient let one read off the
+    gradient of the image positions, which densification needs.
     """
 
     camera_from_world: Float[Tensor, "c 4 4"]

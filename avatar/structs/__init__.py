@@ -15,8 +15,8 @@ stored forms         in the name: ``log_scales``, ``opacity_logits``
 units                in the name where not the default: ``focal_px``, ``time_ms``
 ===================  ==================================================================================
 
-Shape letters: ``b`` batch, ``f`` frames, ``c`` cameras, ``j`` joints, ``v`` vertices, ``t`` triangles, ``n`` Gaussians
-or points, ``k`` harmonics or influences, ``h w`` image, ``r`` rays, ``s`` samples, ``d`` features, ``p`` shape parameters.
+Shape letters: ``b`` batch, ``f`` frames, ``c`` cameras, ``j`` joints, ``v`` vertices, ``t`` triangles, ``n`` points or
+Gaussians, ``k`` harmonics or influences, ``h w`` image, ``r`` rays, ``s`` samples, ``d`` features, ``p`` shape parameters.
 """
 
 from .body import Body, Pose, Shape

@@ -48,7 +48,7 @@ class AdaptConfig:
 
 
 class Demand:
-    """How hard the image pulls each Gaussian: sums of the length of its image gradient (Kerbl et al. 2023, section 5.2)."""
+    """How hard the image pulls each Gaussian: summed lengths of its image gradient (Kerbl et al. 2023, section 5)."""
 
     def __init__(self, num_gaussians: int) -> None:
         self.pull = torch.zeros(num_gaussians)
@@ -60,7 +60,7 @@ class Demand:
 
 @torch.no_grad()
 def adapt(canonical: Hybrid, optimizer: Optimizer, demand: Demand, config: AdaptConfig, seed: int) -> None:
-    """One round. Split ones move apart along their axes and shrink; moments of both halves go on from their parent's."""
+    """One round. Split ones move apart along their axes and shrink; both halves take their parent's moments."""
     visible = canonical.opacity_logits.sigmoid() >= config.min_opacity
     room = config.max_gaussians - int(visible.sum())
     count = max(0, min(int(config.grow * canonical.num_gaussians), room))
