@@ -83,7 +83,7 @@ def _channels(
 
 
 def _composite(
-    gaussians: _Projected, channels: Float[Tensor, "m d"], pixels: Float[Tensor, "p 2"], nearby: Int[Tensor, " m"]
+    gaussians: _Projected, channels: Float[Tensor, "m d"], pixels: Float[Tensor, "p 2"], nearby: Int[Tensor, " near"]
 ) -> tuple[Float[Tensor, "p d"], Float[Tensor, " p"]]:
     """Colours and transmittance of some pixels from the Gaussians in ``nearby``, front to back."""
     offset = gaussians.means[nearby] - pixels[:, None]
