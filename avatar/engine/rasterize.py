@@ -118,7 +118,7 @@ def _setup_context(ctx, inputs: tuple, output: tuple) -> None:
     ctx.mark_non_differentiable(output[2], output[3])
 
 
-def _differentiate(ctx, v_colors: Tensor, v_alphas: Tensor, _radii: None, _state: None) -> tuple:
+def _differentiate(ctx, v_colors: Tensor, v_alphas: Tensor, _radii: Tensor | None, _state: Tensor | None) -> tuple:
     alphas, state, *tensors = ctx.saved_tensors
     v_colors, v_alphas = v_colors.contiguous(), v_alphas.contiguous()
     gradients = torch.ops.avatar.rasterize_backward(v_colors, v_alphas, state, *tensors, *ctx.settings)

@@ -64,7 +64,7 @@ def _setup_context(ctx, inputs: tuple, output: tuple) -> None:
     ctx.mark_non_differentiable(output[1])
 
 
-def _differentiate(ctx, v_value: Tensor, _gradient: None) -> tuple:
+def _differentiate(ctx, v_value: Tensor, _gradient: Tensor | None) -> tuple:
     (gradient,) = ctx.saved_tensors
     return gradient * v_value, None, None
 
