@@ -76,8 +76,6 @@ def _forward(*inputs) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     state = function("avatar_rasterize", images.dtype)(
         ctypes.byref(_scene(inputs)), ctypes.byref(out), bool(inputs[9][5])
     )
-    if state == 0:
-        raise RuntimeError("rasterize: more than eight threads render at once; lower their number")
     return images, alphas, radii, torch.tensor(state, dtype=torch.int64)
 
 
@@ -98,10 +96,8 @@ def _backward(v_colors: Tensor, v_alphas: Tensor, state: Tensor, *inputs) -> tup
     pointers = [t.data_ptr() if t.numel() else None for t in (v_colors, v_alphas, *gradients)]
     call = function("avatar_rasterize_backward", v_colors.dtype)
     arguments = (ctypes.byref(scene), ctypes.byref(GradientArguments(*pointers)))
-    if call(int(state), *arguments) != 0:  # its forward state was reused: run the forward pass again
-        again = _forward(*inputs)[3]
-        if call(int(again), *arguments) != 0:
-            raise RuntimeError("rasterize: more than eight threads render at once; lower their number")
+    while call(int(state), *arguments) != 0:  # its forward state was reused: run the forward pass again
+        state = _forward(*inputs[:9], [*inputs[9][:5], 1], inputs[10])[3]
     return gradients
 
 

@@ -1,6 +1,7 @@
 // The exported C functions: they pick the compiled variant for this processor and keep forward states for backward passes.
 #include <cstdlib>
 #include <cstring>
+#include <deque>
 #include <mutex>
 
 #include "api.h"
@@ -56,10 +57,8 @@ template <class S> class StateCache {
     for (Slot& slot : slots_) {
       if (!slot.taken && (!oldest || slot.id < oldest->id)) oldest = &slot;
     }
-    *id = ++last_id_;
-    if (!oldest) return nullptr;
-    oldest->taken = true, oldest->id = *id;
-    if (!oldest->state) oldest->state = make();
+    if (!oldest || (oldest->id && slots_.size() < kKept)) oldest = &slots_.emplace_back(Slot{make(), 0, false});
+    oldest->taken = true, oldest->id = *id = ++last_id_;
     return oldest->state;
   }
   void* take(int64_t id) {
@@ -82,13 +81,14 @@ template <class S> class StateCache {
 
  private:
   struct Slot {
-    void* state = nullptr;
-    int64_t id = 0;
-    bool taken = false;
+    void* state;
+    int64_t id;  // 0: spent
+    bool taken;
   };
+  static constexpr size_t kKept = 8;
   static void* make();
   std::mutex mutex_;
-  Slot slots_[8];
+  std::deque<Slot> slots_;  // more than kKept only where more threads render at once
   int64_t last_id_ = 0;
 };
 template <> void* StateCache<float>::make() { return variant().kernels->new_state_f(); }
@@ -104,11 +104,10 @@ inline auto forward_of(double) { return variant().kernels->forward_d; }
 inline auto backward_of(float) { return variant().kernels->backward_f; }
 inline auto backward_of(double) { return variant().kernels->backward_d; }
 
-// Returns the id of the kept state, or 0 when all are in use by other threads.
+// Returns the id of the kept state.
 template <class S> int64_t forward(const RasterizeScene<S>* scene, RasterizeOutput<S>* out, int keep) {
   int64_t id;
   void* state = cache<S>().take_oldest(&id);
-  if (!state) return 0;
   forward_of(S())(state, scene, out);
   cache<S>().put(id, !keep);
   return id;

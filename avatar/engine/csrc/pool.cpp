@@ -91,18 +91,14 @@ class Pool {
 };
 
 std::atomic<int> wanted_threads{1};
-std::atomic_flag in_use = ATOMIC_FLAG_INIT;
-std::atomic<pid_t> user{0};  // which process holds `in_use`: a child forked during a render must not wait for its parent's
+std::atomic<pid_t> user{0};  // the process whose thread uses the pool, or 0
 Pool* pool = nullptr;        // never destroyed at exit: its threads may outlive static destructors
 
 bool acquire() {
-  if (!in_use.test_and_set(std::memory_order_acquire)) {
-    user.store(getpid());
-    return true;
-  }
-  if (user.load() == getpid()) return false;
-  user.store(getpid());  // only the forking thread lives in a child, so nobody here can hold the flag
-  return true;
+  const pid_t self = getpid();
+  pid_t holder = 0;
+  if (user.compare_exchange_strong(holder, self)) return true;
+  return holder != self && user.compare_exchange_strong(holder, self);  // this child was forked while its parent rendered
 }
 
 }  // namespace
@@ -122,7 +118,7 @@ void run(int tasks, Task task, void* closure) {
   }
   if (!pool) pool = new Pool(threads);
   pool->run(tasks, task, closure);
-  in_use.clear(std::memory_order_release);
+  user.store(0);
 }
 
 }  // namespace avatar_pool

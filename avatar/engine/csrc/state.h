@@ -1,6 +1,7 @@
 // What a forward pass leaves for its backward pass: records in depth order, tile lists, transmittances.
 #pragma once
 #include <cstdlib>
+#include <deque>
 
 #include "api.h"
 #include "pool.h"
@@ -73,15 +74,11 @@ template <class S> struct CameraState {
 };
 
 template <class S> struct RasterizeState {
-  static constexpr int kMaxCameras = 64;
-  CameraState<S>* cameras[kMaxCameras] = {};
+  std::deque<CameraState<S>> cameras;
   Buffer<S> entry_gradients, gaussian_gradients, camera_partials;
-  CameraState<S>& camera(int i) {
-    if (!cameras[i]) cameras[i] = new CameraState<S>;
-    return *cameras[i];
-  }
-  ~RasterizeState() {
-    for (auto* camera : cameras) delete camera;
+  CameraState<S>& camera(size_t i) {
+    while (cameras.size() <= i) cameras.emplace_back();
+    return cameras[i];
   }
 };
 
