@@ -1,0 +1,147 @@
+"""Small scenes for the rasterizer, and what comes out of it with all gradients."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import pytest
+import torch
+from torch import Tensor
+
+from avatar.engine import RasterizeOptions, Renders, Splats, Views, compiled_variant
+
+Rasterizer = Callable[[Splats, Views, RasterizeOptions], Renders]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SceneConfig:
+    """A random cloud between and around the cameras; ``None`` for ``sh_degree`` gives plain ``channels``."""
+
+    count: int = 120
+    height: int = 41
+    width: int = 53
+    cameras: int = 1
+    channels: int = 3
+    sh_degree: int | None = None
+    per_camera: bool = False
+    backgrounds: bool = False
+    offsets: bool = False
+    scale_m: float = 0.08
+    depths_m: tuple[float, float] = (1.0, 4.0)
+    dtype: torch.dtype = torch.float64
+    options: RasterizeOptions = RasterizeOptions()
+
+
+class Scene(NamedTuple):
+    """Everything that a rasterizer takes."""
+
+    splats: Splats
+    views: Views
+    options: RasterizeOptions
+
+    def inputs(self) -> dict[str, Tensor]:
+        """The tensors that gradients flow to, by name."""
+        named = {**self.splats._asdict(), **self.views._asdict()}
+        return {name: t for name, t in named.items() if isinstance(t, Tensor) and name != "intrinsics_px"}
+
+    def replace(self, changed: dict[str, Tensor]) -> "Scene":
+        """The same with other tensors."""
+        splats = {name: t for name, t in changed.items() if name in Splats._fields}
+        views = {name: t for name, t in changed.items() if name in Views._fields}
+        return self._replace(splats=self.splats._replace(**splats), views=self.views._replace(**views))
+
+    def to(self, dtype: torch.dtype) -> "Scene":
+        """The same in another floating type."""
+        changed = {name: t.to(dtype) for name, t in self.inputs().items()}
+        return self.replace({**changed, "intrinsics_px": self.views.intrinsics_px.to(dtype)})
+
+
+def _cameras(config: SceneConfig, generator: torch.Generator) -> Tensor:
+    """Cameras near the origin that look along +z, each turned a little."""
+    transforms = torch.eye(4, dtype=torch.float64).repeat(config.cameras, 1, 1)
+    axis_angles = 0.15 * torch.randn(config.cameras, 3, generator=generator, dtype=torch.float64)
+    x, y, z = axis_angles.unbind(-1)
+    skew = torch.stack([0 * x, -z, y, z, 0 * x, -x, -y, x, 0 * x], -1).view(-1, 3, 3)
+    transforms[:, :3, :3] = torch.matrix_exp(skew)
+    transforms[:, :3, 3] = 0.1 * torch.randn(config.cameras, 3, generator=generator, dtype=torch.float64)
+    return transforms
+
+
+def _colors(config: SceneConfig, generator: torch.Generator) -> Tensor:
+    lead = (config.cameras, config.count) if config.per_camera else (config.count,)
+    if config.sh_degree is None:
+        return torch.rand(*lead, config.channels, generator=generator, dtype=torch.float64)
+    return 0.4 * torch.randn(*lead, (config.sh_degree + 1) ** 2, 3, generator=generator, dtype=torch.float64)
+
+
+def _scene(config: SceneConfig) -> Scene:
+    generator = torch.Generator().manual_seed(0)
+
+    def uniform(*size: int) -> Tensor:
+        return torch.rand(*size, generator=generator, dtype=torch.float64)
+
+    n, focal = config.count, 0.9 * config.width
+    near, far = config.depths_m
+    depths = near + (far - near) * uniform(n, 1)
+    means = torch.cat([(uniform(n, 2) - 0.5) * 1.4 * depths, depths], 1)
+    channels = 3 if config.sh_degree is not None else config.channels
+    intrinsics = torch.tensor([[focal, 0, config.width / 2 - 0.7], [0, focal * 1.1, config.height / 2 + 0.4], [0, 0, 1]])
+    splats = Splats(
+        means=means,
+        quats=uniform(n, 4) * 2 - 1,
+        scales=config.scale_m * (uniform(n, 3) * 2 - 1.5).exp(),
+        opacities=uniform(n) * 0.98 + 0.01,
+        colors=_colors(config, generator),
+        sh_degree=config.sh_degree,
+    )
+    views = Views(
+        camera_from_world=_cameras(config, generator),
+        intrinsics_px=intrinsics.to(torch.float64).repeat(config.cameras, 1, 1),
+        height=config.height,
+        width=config.width,
+        backgrounds=uniform(config.cameras, channels) if config.backgrounds else None,
+        means2d_offsets_px=uniform(config.cameras, n, 2) if config.offsets else None,
+    )
+    return Scene(splats, views, config.options).to(config.dtype)
+
+
+def _outcome(rasterizer: Rasterizer, scene: Scene, is_counted: Tensor | None = None) -> dict[str, Tensor]:
+    """Images, coverage, radii and, for a fixed random loss over the pixels counted, the gradient of every input."""
+    inputs = {name: t.detach().clone().requires_grad_() for name, t in scene.inputs().items()}
+    renders = rasterizer(*scene.replace(inputs))
+    generator = torch.Generator().manual_seed(1)
+    counted = torch.ones_like(renders.alphas) if is_counted is None else is_counted.to(renders.alphas)
+    loss = renders.alphas.new_zeros(())
+    for image, factor in ((renders.colors, counted[..., None]), (renders.alphas, counted)):
+        weights = torch.randn(image.shape, generator=generator, dtype=torch.float64).to(image)
+        loss = loss + (image * weights * factor).sum()
+    gradients = torch.autograd.grad(loss, list(inputs.values()), allow_unused=True, materialize_grads=True)
+    named = {f"gradient of {name}": t for name, t in zip(inputs, gradients, strict=True)}
+    return {name: t.detach() for name, t in renders._asdict().items()} | named
+
+
+@pytest.fixture
+def make_scene() -> Callable[..., Scene]:
+    """A scene from the fields of ``SceneConfig``."""
+    return lambda **fields: _scene(SceneConfig(**fields))
+
+
+@pytest.fixture
+def outcome() -> Callable[..., dict[str, Tensor]]:
+    """What a rasterizer makes of a scene: outputs and gradients by name."""
+    return _outcome
+
+
+@pytest.fixture
+def restore_threads() -> Iterator[None]:
+    """Tests that change torch's number of threads leave it as it was."""
+    threads = torch.get_num_threads()
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def needs_engine() -> None:
+    """Skips where the compiled library is missing."""
+    if compiled_variant() is None:
+        pytest.skip("the compiled engine was not built")
