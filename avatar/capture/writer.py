@@ -9,7 +9,7 @@ from jaxtyping import UInt8
 
 from avatar.structs import Camera, Capture
 
-from .body_parameters import write_body
+from .body_parameters import BodyParameters, write_body
 
 JPEG_QUALITY = 95
 
@@ -46,7 +46,8 @@ def write_capture(capture: Capture, folder: Path, *, suffix: str = ".jpg", jpeg_
     }
     (folder / "cameras.json").write_text(json.dumps(cameras, indent=1))
     (folder / "splits.json").write_text(json.dumps(about | splits))
-    write_body(folder / "body_default.npz", capture.shape, capture.poses)
+    body = BodyParameters(rig=capture.rig, shape=capture.shape, poses=capture.poses)
+    write_body(folder / "body_default.npz", body)
     pairs = sorted({pair for split in capture.splits.values() for pair in split.pairs()})
     for frame_id, camera_id in pairs:
         frame = capture.load_frame(frame_id, camera_id, False)

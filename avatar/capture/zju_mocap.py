@@ -6,7 +6,7 @@
     cameras.json          the same cameras without a pickle; read where there is no annots.npy
     <camera>/000000.jpg   pictures (.png as well where cameras.json names no paths)
     mask/<camera>/000000.png, or mask_cihp/...: zero is background
-    body_default.npz      body parameters, see ``body_parameters``
+    body.npz              body parameters, see ``body_parameters``; of a rig that we have, else body_default.npz
     splits.json           named splits, frame_rate, pixel_origin; optional
 
 **Where pixel (0, 0) lies.** Cameras calibrated with OpenCV put pixel centres at integers, the house at .5. What holds
@@ -18,15 +18,15 @@ balance4, whose README gives detections, to which its cameras and body were adju
 be fitted, and its cameras turned by diag(1, -1, -1), in the z-up world; that is a converter's work.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from avatar.structs import Camera, Capture
 
-from .body_parameters import PoseFromLocalRef, read_body
+from .body_parameters import DEFAULT_RIG, PoseFromLocalRef, find_body, read_body
 from .calibration import Calibration, PixelOrigin, calibrations_from_annots, calibrations_from_json
 from .errors import CaptureError, MissingFileError
-from .files import inside, read_json, relative_path
+from .files import read_json, relative_path
 from .picture_files import picture_size
 from .pictures import Lens, PictureConfig, PictureFiles, PictureLoader
 from .restricted_pickle import load_npy_dict
@@ -41,8 +41,8 @@ FRAME_RATE_HZ = 30.0
 def read_zju_mocap(
     folder: Path,
     *,
-    body_file: str = "body_default.npz",
     pose_from_local_ref: PoseFromLocalRef | None = None,
+    rigs: Collection[str] = (DEFAULT_RIG,),
     mask_folder: str | None = None,
     pixel_origin: PixelOrigin | None = None,
     pictures: PictureConfig | None = None,
@@ -52,9 +52,10 @@ def read_zju_mocap(
 
     Args:
         folder: the capture.
-        body_file: the body parameter file in it.
-        pose_from_local_ref: what turns Anny's poses into ours, ``AnnyBody.pose_from_local_ref``; captures with poses of
-            our own form need none.
+        pose_from_local_ref: what turns poses of Anny's default rig into ours, ``AnnyBody.pose_from_local_ref``;
+            other body parameter files need none.
+        rigs: the skeletons that the caller has; ``body.npz`` is read when it is of one of them, else
+            ``body_default.npz``.
         mask_folder: which masks to use; by default ``mask``, else ``mask_cihp``.
         pixel_origin: where pixel (0, 0) lies in the camera table: its corner or its centre; by default see above.
         pictures: cropping, background and memory.
@@ -64,8 +65,8 @@ def read_zju_mocap(
     """
     about_path = folder / "splits.json"
     about = read_json(about_path) if about_path.exists() else {}
-    shape, poses = read_body(inside(folder, body_file), pose_from_local_ref)
-    num_frames = len(poses.local_quats)
+    body = read_body(find_body(folder, rigs), pose_from_local_ref)
+    num_frames = len(body.poses.local_quats)
     calibrations, names = _cameras_and_names(folder, num_frames)
     files = PictureFiles(root=folder, names=names, mask_folder=mask_folder or _mask_folder(folder))
     origin = pixel_origin or _pixel_origin(about, folder)
@@ -75,18 +76,19 @@ def read_zju_mocap(
         files=files,
         cameras=cameras,
         lenses=[_lens(calibration, camera) for calibration, camera in zip(calibrations, cameras, strict=True)],
-        poses=poses,
+        poses=body.poses,
         config=pictures or PictureConfig(),
     )
     capture = Capture(
         name=text(about.get("capture", folder.resolve().name), about_path, "capture"),
         cameras=tuple(cameras),
-        poses=poses,
-        shape=shape,
+        poses=body.poses,
+        shape=body.shape,
         splits=splits_from_json(about, camera_names, num_frames, about_path)
         or default_splits(len(cameras), num_frames),
         frame_rate_hz=_frame_rate(about, about_path),
         load_frame=loader,
+        rig=body.rig,
     )
     if split is not None:
         if split not in capture.splits:

@@ -38,6 +38,7 @@ class Capture:
         frame_rate_hz: time steps a second.
         load_frame: ``(frame_id, camera_id, cropped)`` to the picture; cropped to the person with a margin when asked.
             Raises ValueError or FileNotFoundError naming the file when a picture or mask is missing or broken.
+        rig: which skeleton the poses are of; ``avatar.body.load_body`` knows it.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Capture:
     splits: Mapping[str, Split]
     frame_rate_hz: float
     load_frame: Callable[[int, int, bool], Frame]
+    rig: str = "anny"
 
     @property
     def num_frames(self) -> int:

@@ -208,7 +208,7 @@ def test_gradients_to_shape_and_pose() -> None:
 
 
 def test_loads_once() -> None:
-    assert load_body() is load_body(torch.float32, device="cpu")
+    assert load_body() is load_body(dtype=torch.float32, device="cpu")
     assert load_body(dtype=torch.float64).vertices.base.dtype == torch.float64
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from avatar.capture.body_parameters import ANNY_JOINTS, read_body, write_body
+from avatar.capture.body_parameters import ANNY_JOINTS, BodyParameters, read_body, write_body
 from avatar.capture.errors import CaptureError
 from avatar.geometry import matrices_from_axis_angles, quats_from_matrices
 from avatar.structs import Capture, Pose, Shape
@@ -50,19 +50,22 @@ def save(path: Path, arrays: dict[str, object]) -> Path:
 
 
 def test_our_form_comes_back_exactly(drawn: Capture, tmp_path: Path) -> None:
-    write_body(tmp_path / "body.npz", drawn.shape, drawn.poses)
-    shape, poses = read_body(tmp_path / "body.npz")
-    assert shape.names == drawn.shape.names
-    torch.testing.assert_close(shape.values, drawn.shape.values, atol=0, rtol=0)
-    torch.testing.assert_close(poses.local_quats, drawn.poses.local_quats, atol=1e-6, rtol=0)
-    torch.testing.assert_close(poses.root_position_world, drawn.poses.root_position_world, atol=0, rtol=0)
+    write_body(tmp_path / "body.npz", BodyParameters(rig="cmu_mb", shape=drawn.shape, poses=drawn.poses))
+    body = read_body(tmp_path / "body.npz")
+    assert body.rig == "cmu_mb"
+    assert body.shape.names == drawn.shape.names
+    torch.testing.assert_close(body.shape.values, drawn.shape.values, atol=0, rtol=0)
+    torch.testing.assert_close(body.poses.local_quats, drawn.poses.local_quats, atol=1e-6, rtol=0)
+    torch.testing.assert_close(body.poses.root_position_world, drawn.poses.root_position_world, atol=0, rtol=0)
 
 
 def test_both_spellings_of_annys_form_are_read(tmp_path: Path) -> None:
     arrays = anny_arrays()
-    shape, poses = read_body(save(tmp_path / "a.npz", arrays), from_local_ref)
-    assert shape.names == ("gender", "age")
-    assert shape.values.tolist() == [0.25, 0.75]
+    body = read_body(save(tmp_path / "a.npz", arrays), from_local_ref)
+    poses = body.poses
+    assert body.rig == "anny"
+    assert body.shape.names == ("gender", "age")
+    assert body.shape.values.tolist() == [0.25, 0.75]
     assert poses.root_position_world.tolist() == [[1.0, 2.0, 3.0]] * FRAMES
     assert poses.local_quats.shape == (FRAMES, ANNY_JOINTS, 4)
     assert poses.local_quats.dtype == torch.float32
@@ -72,13 +75,13 @@ def test_both_spellings_of_annys_form_are_read(tmp_path: Path) -> None:
         "world_from_anny": "world_from_model",
     }
     other = {renamed.get(key, key): value for key, value in arrays.items()}
-    assert read_body(save(tmp_path / "b.npz", other), from_local_ref)[0].names == shape.names
+    assert read_body(save(tmp_path / "b.npz", other), from_local_ref).shape.names == body.shape.names
 
 
 def test_the_world_moves_the_root_only(tmp_path: Path) -> None:
     world = np.array([[0.0, -1.0, 0.0, 5.0], [1.0, 0.0, 0.0, 6.0], [0.0, 0.0, 1.0, 7.0], [0.0, 0.0, 0.0, 1.0]])
-    _, still = read_body(save(tmp_path / "a.npz", anny_arrays()), from_local_ref)
-    _, moved = read_body(save(tmp_path / "b.npz", anny_arrays(world_from_anny=world)), from_local_ref)
+    still = read_body(save(tmp_path / "a.npz", anny_arrays()), from_local_ref).poses
+    moved = read_body(save(tmp_path / "b.npz", anny_arrays(world_from_anny=world)), from_local_ref).poses
     torch.testing.assert_close(moved.root_position_world, torch.tensor([[3.0, 7.0, 10.0]] * FRAMES))
     torch.testing.assert_close(moved.local_quats[:, 1:], still.local_quats[:, 1:])
     assert not torch.allclose(moved.local_quats[:, 0], still.local_quats[:, 0])
@@ -123,7 +126,7 @@ def test_missing_arrays_are_named(tmp_path: Path) -> None:
 
 def test_quaternions_must_have_length_one(drawn: Capture, tmp_path: Path) -> None:
     poses = Pose(local_quats=2 * drawn.poses.local_quats, root_position_world=drawn.poses.root_position_world)
-    write_body(tmp_path / "body.npz", drawn.shape, poses)
+    write_body(tmp_path / "body.npz", BodyParameters(rig="anny", shape=drawn.shape, poses=poses))
     with pytest.raises(CaptureError, match=r"local_quats\[0, 0\]: expected a unit quaternion"):
         read_body(tmp_path / "body.npz")
 
