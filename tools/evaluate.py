@@ -1,0 +1,90 @@
+"""``avatar evaluate``: how good an avatar is, in figures and pictures."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from rich.table import Table
+
+from avatar.captures import open_capture
+from avatar.checkpoint import load_avatar
+from avatar.evaluate import ImageResult, Report, evaluate
+from avatar.evaluate.protocol import RenderFrame
+from avatar.evaluate.report import COLUMNS
+from avatar.model import Avatar
+from avatar.render import render
+from avatar.structs import Capture, Frame, Rendering
+
+from .console import console, progress, say, use_all_cores
+from .page import write_page
+from .runs import is_own
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluateCommand:
+    """Measure an avatar on the pictures of a split, and write the run's report.
+
+    The report, report/index.html in the run folder, shows every split evaluated so far.
+
+    Example: avatar evaluate --run runs/dancer --capture data/samples/dancer --split test_novel_view
+
+    Attributes:
+        run: folder of the fit.
+        capture: folder of the capture.
+        split: the pictures to compare with.
+        json: also write the figures to this file.
+    """
+
+    run: Path
+    capture: Path
+    split: str = "test_novel_view"
+    json: Path | None = None
+
+
+def run(config: EvaluateCommand) -> None:
+    """Measure, keep the figures in the run folder, write the report, print the means."""
+    use_all_cores()
+    avatar = load_avatar(config.run).eval()
+    capture = open_capture(config.capture, config.split)
+    view = view_of(avatar, is_own(config.run, capture))
+    report = measured(capture, config.split, view)
+    report.write(config.run / "evaluation" / f"{config.split}.json")
+    if config.json:
+        report.write(config.json)
+    index = write_page(config.run, avatar, capture, view)
+    print_means(report)
+    say(f"Report: {index}")
+
+
+def view_of(avatar: Avatar, knows_frames: bool) -> RenderFrame:
+    """How the avatar looks in a frame; what it learnt of single frames counts where it ``knows_frames``."""
+
+    @torch.no_grad()
+    def view(frame: Frame) -> Rendering:
+        pose = frame.pose if knows_frames else replace(frame.pose, frame_id=None)
+        return render(avatar.posed(pose), frame.camera)
+
+    return view
+
+
+def measured(capture: Capture, split: str, view: RenderFrame) -> Report:
+    """The figures of a split, with a progress bar."""
+    with progress() as bar:
+        task = bar.add_task(f"evaluate {split}", total=len(capture.split(split)), detail="")
+
+        def show(result: ImageResult) -> None:
+            bar.update(task, advance=1, detail=f"{result.metrics['psnr'] or 0:.2f} dB")
+
+        return evaluate(capture, split, view, on_image=show)
+
+
+def print_means(report: Report) -> None:
+    """A table of the figures."""
+    table = Table(
+        "", f"{report.split}", "", title=f"{report.subject}, {len(report.images)} images", title_justify="left"
+    )
+    for metric, (name, decimals, better, meaning) in COLUMNS.items():
+        mean = report.mean(metric)
+        table.add_row(f"{name} {better}", "-" if mean is None else f"{mean:.{decimals}f}", meaning)
+    table.add_row("time", f"{report.seconds_per_image:.4f}", "seconds to render one image")
+    console.print(table)

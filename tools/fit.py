@@ -1,0 +1,113 @@
+"""``avatar fit``: a capture becomes an avatar."""
+
+import math
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event
+from types import FrameType
+
+from tyro.conf import FlagCreatePairsOff, Positional
+
+from avatar.captures import open_capture
+from avatar.train import Fit, Limits
+
+from ..configs import Recipe, make_recipe
+from .console import INTERRUPTED, progress, say, use_all_cores
+from .runs import RunRecord, open_run
+
+TRAINING_SPLITS = ("train_dense", "train")
+SMOOTHING = 0.05
+
+
+@dataclass(frozen=True, kw_only=True)
+class FitCommand:
+    """Fit an avatar to the pictures of a capture.
+
+    Stopped at any moment, the same command takes it up again. Ctrl-C saves first.
+
+    Example: avatar fit hybrid --capture data/samples/dancer --run runs/dancer --budget-seconds 60
+
+    Attributes:
+        recipe: what to fit: hybrid, Gaussians bound to the body's triangles.
+        capture: folder of the capture.
+        run: folder for checkpoints, events and the report.
+        split: pictures to fit to; by default train_dense, or train where the capture has no such split.
+        budget_seconds: stop after so much training.
+        steps: stop after so many steps; by default 4000 where no budget is given.
+        seed: of everything random.
+        overwrite: delete the fit that the run folder holds, and begin anew.
+    """
+
+    recipe: Positional[Recipe]
+    capture: Path
+    run: Path
+    split: str | None = None
+    budget_seconds: float | None = None
+    steps: int | None = None
+    seed: int = 0
+    overwrite: FlagCreatePairsOff[bool] = False
+
+    @property
+    def limits(self) -> Limits:
+        """When to stop."""
+        if self.steps is None and self.budget_seconds is None:
+            return Limits()
+        return Limits(steps=self.steps, budget_seconds=self.budget_seconds)
+
+
+def run(config: FitCommand) -> None:
+    """Fit until the limit or Ctrl-C."""
+    use_all_cores()
+    limits, recipe = config.limits, make_recipe(config.recipe, config.seed)
+    capture = open_capture(config.capture)
+    split = config.split or next((name for name in TRAINING_SPLITS if name in capture.splits), TRAINING_SPLITS[0])
+    capture.split(split)
+    capture = open_capture(config.capture, split)
+    record = RunRecord(
+        recipe=config.recipe, seed=config.seed, capture=capture.name, split=split, frame_rate_hz=capture.frame_rate_hz
+    )
+    open_run(config.run, record, config.overwrite)
+    fit = Fit(capture, capture.split(split), config.run, recipe, limits)
+    if fit.step:
+        say(f"{config.run}: goes on from step {fit.step}, {fit.seconds:.0f} s")
+    train(fit)
+    say(f"{config.run}: {fit.avatar.canonical.num_gaussians:,} Gaussians, {fit.step} steps, {fit.seconds:.0f} s")
+    if fit.fraction < 1:
+        say("Saved. The same command goes on from here.")
+        sys.exit(INTERRUPTED)
+    tests = [name for name in capture.splits if name.startswith("test")]
+    say(f"Next: avatar evaluate --run {config.run} --capture {config.capture} --split {(tests or [split])[0]}")
+
+
+def train(fit: Fit) -> None:
+    """Take steps until the limit or Ctrl-C, after which the run is saved."""
+    psnr = math.nan
+    with progress() as bar, interrupt_noted() as interrupted:
+        task = bar.add_task("fit", total=1.0, completed=fit.fraction, detail="")
+        for report in fit:
+            psnr = report.psnr if math.isnan(psnr) else psnr + SMOOTHING * (report.psnr - psnr)
+            detail = f"{psnr:.2f} dB, {report.num_gaussians:,} Gaussians"
+            bar.update(task, completed=report.fraction, detail=detail)
+            if interrupted.is_set():
+                fit.save()
+                break
+
+
+@contextmanager
+def interrupt_noted() -> Iterator[Event]:
+    """Set by the first Ctrl-C, so that a step is never cut in two; the second stops at once."""
+    interrupted = Event()
+
+    def note(signal_number: int, stack: FrameType | None) -> None:
+        interrupted.set()
+        signal.signal(signal.SIGINT, before)
+
+    before = signal.signal(signal.SIGINT, note)
+    try:
+        yield interrupted
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -1,0 +1,100 @@
+"""Poses over time: an avatar's own, a capture's, and those between them."""
+
+import math
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from avatar.body import load_body
+from avatar.geometry import matrices_from_quats, slerp
+from avatar.model import Avatar
+from avatar.structs import Capture, Pose
+
+from .runs import is_own, read_record
+
+FRAME_RATE_HZ = 30.0  # of a lone checkpoint, which does not say its capture's
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Motion:
+    """Poses and when they were.
+
+    Attributes:
+        poses: the leading axis is the time step.
+        frame_ids: number of each time step in its capture, ascending.
+        frame_rate_hz: time steps a second.
+        is_own: whether the avatar was fitted to this capture, so that what it learnt of single frames applies.
+    """
+
+    poses: Pose
+    frame_ids: tuple[int, ...]
+    frame_rate_hz: float
+    is_own: bool
+
+    @property
+    def pace_hz(self) -> float:
+        """Captured poses a second, less than the frame rate where time steps are left out."""
+        steps = self.frame_ids[-1] - self.frame_ids[0]
+        return self.frame_rate_hz * (len(self.frame_ids) - 1) / steps if steps else self.frame_rate_hz
+
+    def captured(self) -> list[Pose]:
+        """The poses one by one."""
+        ids = self.frame_ids if self.is_own else [None] * len(self.frame_ids)
+        return [replace(self.poses[row], frame_id=frame) for row, frame in enumerate(ids)]
+
+    def between(self, times_s: Float[Tensor, " f"]) -> list[Pose]:
+        """The poses at these seconds from the first time step on, turned evenly between captured ones."""
+        known = (torch.tensor(self.frame_ids) - self.frame_ids[0]) / self.frame_rate_hz
+        after = torch.searchsorted(known, times_s, right=True).clamp(1, max(1, len(known) - 1))
+        before = after - 1
+        after = after.clamp(max=len(known) - 1)
+        share = ((times_s - known[before]) / (known[after] - known[before]).clamp(min=1e-9)).clamp(0, 1)[:, None]
+        quats, places = self.poses.local_quats, self.poses.root_position_world
+        quats = slerp(quats[before], quats[after], share)
+        return [
+            Pose(local_quats=quat, root_position_world=place)
+            for quat, place in zip(quats, torch.lerp(places[before], places[after], share), strict=True)
+        ]
+
+    def part(self, start: int, stop: int | None) -> "Motion":
+        """Time steps ``start`` up to, without, ``stop``, by number in the capture. ValueError when none is left."""
+        end = math.inf if stop is None else stop
+        kept = [row for row, frame in enumerate(self.frame_ids) if start <= frame < end]
+        if not kept:
+            asked = f"{start}:{'' if stop is None else stop}"
+            raise ValueError(f"--frames {asked}: the motion has {self.frame_ids[0]} to {self.frame_ids[-1]}")
+        poses = Pose(local_quats=self.poses.local_quats[kept], root_position_world=self.poses.root_position_world[kept])
+        return replace(self, poses=poses, frame_ids=tuple(self.frame_ids[row] for row in kept))
+
+
+def fitted_motion(avatar: Avatar, run: Path) -> Motion:
+    """The poses that the avatar of a run was fitted to."""
+    record = read_record(run)
+    rate = record.frame_rate_hz if record else FRAME_RATE_HZ
+    return Motion(poses=avatar.poses, frame_ids=avatar.frame_ids, frame_rate_hz=rate, is_own=True)
+
+
+def chosen_motion(avatar: Avatar, run: Path, capture: Capture | None) -> Motion:
+    """All poses of a capture, or without one those that the avatar was fitted to."""
+    if capture is None:
+        return fitted_motion(avatar, run)
+    return Motion(
+        poses=capture.poses,
+        frame_ids=tuple(range(capture.num_frames)),
+        frame_rate_hz=capture.frame_rate_hz,
+        is_own=is_own(run, capture),
+    )
+
+
+def rest_pose(avatar: Avatar) -> Pose:
+    """The avatar's body at rest."""
+    return load_body().shaped(avatar.shape).rest_pose()
+
+
+def facing(pose: Pose) -> float:
+    """Where a body looks, which at rest is -Y: radians from +X towards +Y."""
+    forward = -matrices_from_quats(pose.local_quats[0])[:, 1]
+    return math.atan2(float(forward[1]), float(forward[0]))

@@ -1,0 +1,62 @@
+"""The report of a run: a page of everything that was evaluated, with a film of the avatar."""
+
+from pathlib import Path
+
+from avatar.checkpoint import newest_checkpoint
+from avatar.engine import compiled_variant
+from avatar.evaluate import Report, collect_examples, write_report
+from avatar.evaluate.protocol import RenderFrame
+from avatar.export import write_video
+from avatar.model import Avatar
+from avatar.render import RenderConfig
+from avatar.structs import Capture
+from avatar.train import read_events
+
+from .motion import fitted_motion
+from .runs import read_record
+from .views import orbit_around, pictures, smooth
+
+FILM_FRAMES, FILM_FPS, FILM_SIZE_PX = 72, 15.0, (640, 480)
+
+
+def write_page(run: Path, avatar: Avatar, capture: Capture, view: RenderFrame) -> Path:
+    """Write ``report/index.html`` of a run, and return its path; evaluations of older checkpoints are left out."""
+    since = newest_checkpoint(run).stat().st_mtime
+    stored = sorted((run / "evaluation").glob("*.json"), key=lambda path: path.stem)
+    reports = [Report.read(path) for path in stored if path.stat().st_mtime >= since]
+    examples = [
+        example
+        for report in reports
+        if report.subject == capture.name and report.split in capture.splits
+        for example in collect_examples(capture, report, view)
+    ]
+    film = run / "report" / "turntable.mp4"
+    if not film.is_file() or film.stat().st_mtime < since:
+        write_turntable(film, avatar, run)
+    return write_report(
+        run / "report",
+        subject=capture.name,
+        reports=reports,
+        facts=facts(run, avatar),
+        examples=examples,
+        events=read_events(run / "events.jsonl"),
+        turntable=film,
+    )
+
+
+def write_turntable(path: Path, avatar: Avatar, run: Path) -> None:
+    """Film the avatar moving as it did in the capture while the camera goes around it."""
+    poses = smooth(fitted_motion(avatar, run), FILM_FPS, FILM_FRAMES)
+    cameras = orbit_around(avatar, poses, *FILM_SIZE_PX)
+    write_video(path, pictures(avatar, poses, cameras, RenderConfig()), FILM_FPS)
+
+
+def facts(run: Path, avatar: Avatar) -> dict[str, str]:
+    """What the head of the page says about the fit."""
+    record, events = read_record(run), read_events(run / "events.jsonl")
+    lines = {"Gaussians": f"{avatar.canonical.num_gaussians:,}", "engine": compiled_variant() or "plain torch"}
+    if record:
+        lines |= {"recipe": record.recipe, "fitted to": f"{record.capture} / {record.split}", "seed": str(record.seed)}
+    if events:
+        lines["training"] = f"{events[-1]['step']:,} steps in {events[-1]['seconds']:.0f} s"
+    return lines
