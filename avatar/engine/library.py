@@ -91,6 +91,12 @@ def load_library() -> ctypes.CDLL | None:
     return library
 
 
+@torch.compiler.assume_constant_result
+def is_compiled() -> bool:
+    """Whether the compiled engine is there; ``torch.compile`` takes the answer for a constant."""
+    return load_library() is not None
+
+
 _threads: int | None = None
 
 

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from .library import function, load_library
+from .library import function, is_compiled
 
 NEAR = 0.01
 """Depth, metres, at or before which nothing is drawn."""
@@ -41,7 +41,7 @@ def rasterize_mesh(
         ValueError: shapes or dtypes do not fit, a face names a vertex that is not there, or the image has no pixels.
     """
     _check(vertices_px, depths, faces, height, width)
-    if load_library() is None or vertices_px.device.type != "cpu":
+    if not is_compiled() or vertices_px.device.type != "cpu":
         return rasterize_mesh_reference(vertices_px, depths, faces, height, width)
     inputs = [vertices_px.detach().contiguous(), depths.detach().contiguous(), faces.long().contiguous()]
     outputs = MeshRaster(

@@ -4,8 +4,9 @@ import ctypes
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
-from .library import GradientArguments, OutputArguments, SceneArguments, function, load_library
+from .library import GradientArguments, OutputArguments, SceneArguments, function, is_compiled
 from .rasterize_reference import rasterize_reference
 from .views import RasterizeOptions, Renders, Splats, Views, check_inputs
 
@@ -31,10 +32,10 @@ def rasterize(splats: Splats, views: Views, options: RasterizeOptions | None = N
         ValueError: shapes or dtypes do not fit, or tensors are not on the CPU (``rasterize_reference`` takes those).
     """
     options = options or RasterizeOptions()
-    check_inputs(splats, views)
+    check_inputs(splats, views, options)
     if splats.means.device.type != "cpu":
         raise ValueError(f"rasterize: expected CPU tensors, got {splats.means.device}; use rasterize_reference")
-    if load_library() is None:
+    if not is_compiled():
         return rasterize_reference(splats, views, options)
     tensors = [t.contiguous() for t in (*splats[:5], views.camera_from_world, views.intrinsics_px)]
     backgrounds = views.backgrounds
@@ -114,6 +115,7 @@ def _setup_context(ctx, inputs: tuple, output: tuple) -> None:
     ctx.mark_non_differentiable(output[2], output[3])
 
 
+@once_differentiable
 def _differentiate(ctx, v_colors: Tensor, v_alphas: Tensor, _radii: Tensor | None, _state: Tensor | None) -> tuple:
     alphas, state, *tensors = ctx.saved_tensors
     v_colors, v_alphas = v_colors.contiguous(), v_alphas.contiguous()

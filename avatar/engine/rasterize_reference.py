@@ -38,7 +38,7 @@ class _Projected:
             means = means + views.means2d_offsets_px[camera]
         with torch.no_grad():
             extent = (2 * (opacity * 255).log()).clamp(min=0).sqrt().clamp(max=3.33)
-            radii = (extent[:, None] * torch.stack([a, c], -1).clamp(min=0).sqrt()).ceil()
+            radii = (extent[:, None] * torch.stack([a, c], -1).clamp(min=0).sqrt()).ceil().clamp(max=1e9)
             size = means.new_tensor([views.width, views.height])
             inside = ((means + radii > 0) & (means - radii < size)).all(-1)
             large = (radii > options.radius_clip_px).any(-1)
@@ -126,7 +126,7 @@ def _render_camera(splats: Splats, views: Views, camera: int, options: Rasterize
 def rasterize_reference(splats: Splats, views: Views, options: RasterizeOptions | None = None) -> Renders:
     """Render Gaussians into every view; same meaning, arguments and errors as ``rasterize``, any device."""
     options = options or RasterizeOptions()
-    check_inputs(splats, views)
+    check_inputs(splats, views, options)
     cameras = [_render_camera(splats, views, camera, options) for camera in range(views.camera_from_world.shape[0])]
     colors, alphas, radii = (torch.stack(parts) for parts in zip(*cameras, strict=True))
     if options.depth == "expected":

@@ -6,10 +6,11 @@ from typing import NamedTuple
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from avatar.geometry import multiply_quats, normalize_quats, rotate_points, sum_weighted_rows
 
-from .library import SkinArguments, SkinGradientArguments, SkinOutputArguments, function, load_library
+from .library import SkinArguments, SkinGradientArguments, SkinOutputArguments, function, is_compiled
 
 _INPUTS = "Tensor points, Tensor quats, Tensor normals, Tensor ids, Tensor weights, Tensor joints"
 torch.library.define("avatar::skin", f"({_INPUTS}) -> (Tensor, Tensor, Tensor)")
@@ -46,7 +47,7 @@ def skin(rest: Skinnable, influences: Influences, joints: Float[Tensor, "j 16"])
     dtypes do not fit.
     """
     _check(rest, influences, joints)
-    if load_library() is None or rest.points.device.type != "cpu":
+    if not is_compiled() or rest.points.device.type != "cpu":
         return skin_reference(rest, influences, joints)
     tensors = [t.contiguous() for t in (*rest, influences.ids, influences.weights, joints)]
     return Skinnable(*torch.ops.avatar.skin(*tensors))
@@ -117,6 +118,7 @@ def _setup_context(ctx, inputs: tuple, output: tuple) -> None:
     ctx.mark_non_differentiable(output[2])
 
 
+@once_differentiable
 def _differentiate(ctx, v_points: Tensor, v_quats: Tensor, _v_normals: Tensor | None) -> tuple:
     gradients = torch.ops.avatar.skin_backward(v_points.contiguous(), v_quats.contiguous(), *ctx.saved_tensors)
     return gradients[0], gradients[1], None, None, None, gradients[2]

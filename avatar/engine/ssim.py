@@ -3,8 +3,9 @@
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
-from .library import function, load_library
+from .library import function, is_compiled
 
 WINDOW, SIGMA, C1, C2 = 11, 1.5, 0.01**2, 0.03**2
 
@@ -21,7 +22,7 @@ def ssim(image: Float[Tensor, "d h w"], target: Float[Tensor, "d h w"]) -> Float
     """
     if image.shape != target.shape or image.dtype != target.dtype:
         raise ValueError(f"ssim: expected equal shapes and dtypes, got {image.shape} and {target.shape}")
-    if load_library() is None or image.device.type != "cpu":
+    if not is_compiled() or image.device.type != "cpu":
         return ssim_reference(image, target)
     wants_gradient = torch.is_grad_enabled() and image.requires_grad
     return torch.ops.avatar.ssim(image.contiguous(), target.contiguous(), wants_gradient)[0]
@@ -64,6 +65,7 @@ def _setup_context(ctx, inputs: tuple, output: tuple) -> None:
     ctx.mark_non_differentiable(output[1])
 
 
+@once_differentiable
 def _differentiate(ctx, v_value: Tensor, _gradient: Tensor | None) -> tuple:
     (gradient,) = ctx.saved_tensors
     return gradient * v_value, None, None

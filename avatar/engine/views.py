@@ -12,7 +12,8 @@ class Splats(NamedTuple):
     """Gaussians in world metres.
 
     ``colors`` are channels (``n d``, or ``c n d`` for one set a camera) or, with ``sh_degree``, spherical-harmonic
-    coefficients (``n k 3`` or ``c n k 3``) whose colour is ``max(0, basis @ sh + 0.5)``. ``quats``: ``wxyz``, any length.
+    coefficients (``n k 3`` or ``c n k 3``) whose colour is ``max(0, basis @ sh + 0.5)``. ``quats`` are ``wxyz``, any
+    length.
     """
 
     means: Float[Tensor, "n 3"]
@@ -66,13 +67,11 @@ class Renders(NamedTuple):
     radii_px: Int[Tensor, "c n 2"]
 
 
-def check_inputs(splats: Splats, views: Views) -> None:
+def check_inputs(splats: Splats, views: Views, options: RasterizeOptions) -> None:
     """ValueError naming the tensor when shapes, dtypes or devices do not fit together."""
     n, c = splats.means.shape[0], views.camera_from_world.shape[0]
-    harmonics = () if splats.sh_degree is None else ((splats.sh_degree + 1) ** 2, 3)
-    color_shape = splats.colors.shape[splats.colors.ndim - 2 :] if splats.sh_degree is None else harmonics
-    if splats.sh_degree is None:
-        color_shape = (splats.colors.shape[-1],)
+    degree, channels = splats.sh_degree, splats.colors.shape[-1] if splats.colors.ndim else 0
+    color_shape = (channels,) if degree is None else ((degree + 1) ** 2, 3)
     lead = (c, n) if splats.colors.ndim == 2 + len(color_shape) else (n,)
     expected = {
         "means": (splats.means, (n, 3)),
@@ -82,6 +81,7 @@ def check_inputs(splats: Splats, views: Views) -> None:
         "colors": (splats.colors, (*lead, *color_shape)),
         "camera_from_world": (views.camera_from_world, (c, 4, 4)),
         "intrinsics_px": (views.intrinsics_px, (c, 3, 3)),
+        "backgrounds": (views.backgrounds, (c, color_shape[-1])),
         "means2d_offsets_px": (views.means2d_offsets_px, (c, n, 2)),
     }
     for name, (tensor, shape) in expected.items():
@@ -94,7 +94,9 @@ def check_inputs(splats: Splats, views: Views) -> None:
             )
     if splats.means.dtype not in (torch.float32, torch.float64):
         raise ValueError(f"rasterize: means: expected float32 or float64, got {splats.means.dtype}")
-    if splats.sh_degree is not None and not 0 <= splats.sh_degree <= 3:
-        raise ValueError(f"rasterize: sh_degree: expected 0 to 3 or None, got {splats.sh_degree}")
+    if degree is not None and not 0 <= degree <= 3:
+        raise ValueError(f"rasterize: sh_degree: expected 0 to 3 or None, got {degree}")
+    if channels == 0 and options.depth == "none":
+        raise ValueError("rasterize: colors: expected at least one channel, or depth, got none")
     if views.height < 1 or views.width < 1:
         raise ValueError(f"rasterize: expected a positive image size, got {views.height} x {views.width}")

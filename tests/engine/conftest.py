@@ -1,7 +1,7 @@
 """Small scenes for the rasterizer, and what comes out of it with all gradients."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import pytest
@@ -29,7 +29,7 @@ class SceneConfig:
     scale_m: float = 0.08
     depths_m: tuple[float, float] = (1.0, 4.0)
     dtype: torch.dtype = torch.float64
-    options: RasterizeOptions = RasterizeOptions()
+    options: RasterizeOptions = field(default_factory=RasterizeOptions)
 
 
 class Scene(NamedTuple):
@@ -85,7 +85,9 @@ def _scene(config: SceneConfig) -> Scene:
     depths = near + (far - near) * uniform(n, 1)
     means = torch.cat([(uniform(n, 2) - 0.5) * 1.4 * depths, depths], 1)
     channels = 3 if config.sh_degree is not None else config.channels
-    intrinsics = torch.tensor([[focal, 0, config.width / 2 - 0.7], [0, focal * 1.1, config.height / 2 + 0.4], [0, 0, 1]])
+    intrinsics = torch.tensor(
+        [[focal, 0, config.width / 2 - 0.7], [0, focal * 1.1, config.height / 2 + 0.4], [0, 0, 1]]
+    )
     splats = Splats(
         means=means,
         quats=uniform(n, 4) * 2 - 1,

@@ -45,6 +45,7 @@ CASES = {
     "behind and at the camera": {"depths_m": (-1.0, 1.0), "count": 200},
     "crowd": {"count": 1500, "scale_m": 0.15},
     "all over the image": {"scale_m": 30.0, "count": 40},
+    "a thousand kilometres": {"scale_m": 1e6, "count": 40},
     "needles": {"scale_m": 1.0, "count": 30, "options": RasterizeOptions(antialiased=True)},
     "smaller than a tile": {"height": 7, "width": 5},
     "one pixel": {"height": 1, "width": 1, "scale_m": 1.0},

@@ -72,7 +72,7 @@ def test_image_axes_are_right_and_down(backend):
 
 
 def test_two_gaussians_composite_front_to_back(backend):
-    """0.6 of the near one, 0.5 of the 0.4 that remain of the far one, the last 0.2 of the background; any order given."""
+    """0.6 of the near one, 0.5 of the remaining 0.4 of the far one, the last 0.2 of the background; in any order."""
     near, far = ((0, 0, 2), 0.6, [1.0, 0.0]), ((0, 0, 3), 0.5, [0.0, 1.0])
     camera = views(backgrounds=torch.tensor([[0.5, 10.0]], dtype=torch.float64))
     for order in ((near, far), (far, near)):

@@ -1,4 +1,4 @@
-"""Laws of rendering, and results that depend on nothing but the scene: not on threads, on the processor, or on callers."""
+"""Laws of rendering, and results that do not depend on the number of threads or cameras in a call."""
 
 import pytest
 import torch
@@ -93,4 +93,3 @@ def test_the_engine_may_have_its_own_number_of_threads(make_scene, outcome, rest
     assert all(torch.equal(both[name], value) for name, value in alone.items())
     with pytest.raises(ValueError, match="expected at least 1 or None, got 0"):
         set_threads(0)
-

@@ -94,6 +94,7 @@ AVATAR_INLINE void load_colors(const CameraState<S>& camera, const RasterizeScen
 // Fills record, conic, depth and radii of Gaussian i; returns its sort key.
 template <class S>
 uint32_t project_one(CameraState<S>& camera, const RasterizeScene<S>& scene, int index, int64_t i, int32_t* radii) {
+  constexpr S kLargest = 1e9;  // pixels: what an int holds
   const S *m = scene.means + 3 * i, *R = camera.R, *t = camera.t;
   const S x = R[0] * m[0] + R[1] * m[1] + R[2] * m[2] + t[0];
   const S y = R[3] * m[0] + R[4] * m[1] + R[5] * m[2] + t[1];
@@ -109,7 +110,7 @@ uint32_t project_one(CameraState<S>& camera, const RasterizeScene<S>& scene, int
   const S opacity = scene.opacities[i] * factor;
   if (!(opacity >= S(1) / S(255))) return kCulled;
   const S extent_squared = 2 * std::log(opacity * 255), extent = std::min(S(3.33), std::sqrt(extent_squared));
-  const S rx = std::ceil(extent * std::sqrt(a)), ry = std::ceil(extent * std::sqrt(c));
+  const S rx = std::min(kLargest, std::ceil(extent * std::sqrt(a))), ry = std::min(kLargest, std::ceil(extent * std::sqrt(c)));
   if (rx <= S(scene.radius_clip) && ry <= S(scene.radius_clip)) return kCulled;
   S px = camera.fx * ratio[0] + camera.cx, py = camera.fy * ratio[1] + camera.cy;
   if (scene.means2d_offsets) {
@@ -127,7 +128,7 @@ uint32_t project_one(CameraState<S>& camera, const RasterizeScene<S>& scene, int
   r.A = A * S(0.5 * kLog2E), r.B = B * S(kLog2E), r.C = C * S(0.5 * kLog2E);
   r.q_max = std::log2(opacity * 255) + S(1e-4);
   const S reach = std::sqrt(extent_squared * S(1.0002)) + S(1e-4);  // a hair beyond alpha = 1/255: the exact test is per pixel
-  r.radius_x = reach * std::sqrt(a), r.radius_y = reach * std::sqrt(c);
+  r.radius_x = std::min(kLargest, reach * std::sqrt(a)), r.radius_y = std::min(kLargest, reach * std::sqrt(c));
   if (scene.sh_degree >= 0) {
     sh_color(scene.sh_degree, colors_of(scene, index, i), m, camera.centre, &camera.colors[3 * i]);
   }

@@ -1,0 +1,145 @@
+"""The engine as torch operators: gradients by finite differences, registration, compilation."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from avatar.engine import Influences, RasterizeOptions, Skinnable, rasterize, skin, ssim
+
+pytestmark = pytest.mark.usefixtures("needs_engine")
+
+
+class Doubled(torch.autograd.Function):
+    """The identity with a planted error: its gradient is twice what it should be."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor) -> Tensor:
+        return x.clone()
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> Tensor:
+        return 2 * gradient
+
+
+def planted(inputs: dict[str, Tensor], wrong: str | None) -> dict[str, Tensor]:
+    """The inputs, one of them with the planted error."""
+    return {name: Doubled.apply(t) if name == wrong else t for name, t in inputs.items()}
+
+
+def tiny(make_scene, **fields):
+    """Few enough pixels and Gaussians for finite differences; none lies on a threshold."""
+    size = {"count": 5, "height": 5, "width": 6, "scale_m": 0.5}
+    return make_scene(**size, cameras=2, backgrounds=True, offsets=True, **fields)
+
+
+@pytest.mark.parametrize("wrong", [None, "means", "quats", "scales", "opacities", "colors", "camera_from_world"])
+def test_rasterize_gradcheck_and_the_planted_error_it_must_find(wrong: str | None, make_scene):
+    scene = tiny(make_scene, sh_degree=1, options=RasterizeOptions(depth="expected", antialiased=True))
+    inputs = {name: t.requires_grad_() for name, t in scene.inputs().items()}
+
+    def images(*tensors: Tensor) -> tuple[Tensor, Tensor]:
+        changed = planted(dict(zip(inputs, tensors, strict=True)), wrong)
+        return rasterize(*scene.replace(changed))[:2]
+
+    is_right = torch.autograd.gradcheck(images, tuple(inputs.values()), nondet_tol=0.0, raise_exception=wrong is None)
+    assert is_right is (wrong is None)
+
+
+def skinned(seed: int = 0) -> tuple[Tensor, ...]:
+    """Points, quaternions, normals, joint ids, weights and joints of a skinning problem."""
+    generator = torch.Generator().manual_seed(seed)
+
+    def normal(*size: int) -> Tensor:
+        return torch.randn(*size, generator=generator, dtype=torch.float64)
+
+    ids = torch.randint(3, (7, 4), generator=generator, dtype=torch.int32)
+    normals = torch.nn.functional.normalize(normal(7, 3), dim=1)
+    return normal(7, 3), normal(7, 4), normals, ids, normal(7, 4).softmax(1), normal(3, 16)
+
+
+@pytest.mark.parametrize("wrong", [None, "points", "quats", "joints"])
+def test_skin_gradcheck_and_the_planted_error_it_must_find(wrong: str | None):
+    points, quats, normals, ids, weights, joints = skinned()
+    inputs = {"points": points, "quats": quats, "joints": joints}
+
+    def posed(*tensors: Tensor) -> tuple[Tensor, Tensor]:
+        changed = planted(dict(zip(inputs, tensors, strict=True)), wrong)
+        rest = Skinnable(changed["points"], changed["quats"], normals)
+        return skin(rest, Influences(ids, weights), changed["joints"])[:2]
+
+    tensors = tuple(t.requires_grad_() for t in inputs.values())
+    is_right = torch.autograd.gradcheck(posed, tensors, nondet_tol=0.0, raise_exception=wrong is None)
+    assert is_right is (wrong is None)
+
+
+@pytest.mark.parametrize("is_wrong", [False, True])
+def test_ssim_gradcheck_and_the_planted_error_it_must_find(is_wrong: bool):
+    image, target = torch.rand(2, 2, 13, 6, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+
+    def similarity(image: Tensor) -> Tensor:
+        return ssim(Doubled.apply(image) if is_wrong else image, target)
+
+    is_right = torch.autograd.gradcheck(similarity, (image.requires_grad_(),), raise_exception=not is_wrong)
+    assert is_right is not is_wrong
+
+
+def arguments_of(name: str, make_scene) -> tuple:
+    """Arguments of one operator, as the functions that wrap it make them."""
+    scene = tiny(make_scene)
+    tensors = (*scene.splats[:5], *scene.views[:2], *scene.views[4:])
+    raster = (*tensors, [5, 6, -1, 0, 0, 1], [0.01, 1e10, 0.0, 0.3])
+    image = torch.rand(3, 12, 14)
+    match name:
+        case "rasterize":
+            return raster
+        case "rasterize_backward":
+            colors, alphas, _, state = torch.ops.avatar.rasterize(*raster)
+            return (torch.randn_like(colors), torch.randn_like(alphas), state, *raster)
+        case "skin":
+            return skinned()
+        case "skin_backward":
+            return (torch.randn(7, 3).double(), torch.randn(7, 4).double(), *skinned())
+        case "ssim":
+            return image, image.flip(1), True
+        case _:
+            raise AssertionError(name)
+
+
+@pytest.mark.parametrize("name", ["rasterize", "rasterize_backward", "skin", "skin_backward", "ssim"])
+def test_registration(name: str, make_scene):
+    """Schemas state what is changed (nothing), fake kernels give the shapes, gradients are registered where due."""
+    arguments = [
+        t.detach().requires_grad_() if isinstance(t, Tensor) and t.is_floating_point() and "backward" not in name else t
+        for t in arguments_of(name, make_scene)
+    ]
+    checks = ("test_schema", "test_faketensor", "test_autograd_registration")
+    torch.library.opcheck(getattr(torch.ops.avatar, name).default, tuple(arguments), test_utils=checks)
+
+
+def test_there_is_no_second_derivative(make_scene):
+    """A gradient of a gradient is refused, not wrong."""
+    scene = tiny(make_scene)
+    opacities = scene.splats.opacities.requires_grad_()
+    loss = rasterize(*scene).colors.square().sum()
+    (gradient,) = torch.autograd.grad(loss, opacities, create_graph=True)
+    with pytest.raises(RuntimeError):
+        torch.autograd.grad(gradient.sum(), opacities)
+
+
+def test_compiled_graphs_hold_the_operators(make_scene):
+    """torch.compile traces through, without a break, to the same image and gradient."""
+    scene = tiny(make_scene, options=RasterizeOptions(depth="expected"))
+
+    def loss_of(opacities: Tensor) -> Tensor:
+        renders = rasterize(scene.splats._replace(opacities=opacities), scene.views, scene.options)
+        similarity, _ = torch.ops.avatar.ssim(renders.colors[0], renders.colors[1].detach(), True)
+        return renders.colors.square().sum() * similarity
+
+    values = []
+    for function in (loss_of, torch.compile(loss_of, backend="aot_eager", fullgraph=True)):
+        opacities = scene.splats.opacities.clone().requires_grad_()
+        loss = function(opacities)
+        loss.backward()
+        values.append((loss.detach(), opacities.grad))
+    for plain, compiled in zip(*values, strict=True):
+        torch.testing.assert_close(compiled, plain)
