@@ -32,6 +32,7 @@ PoseFromLocalRef = Callable[[Tensor, Shape], Pose]
 DEFAULT_RIG = "anny"
 ANNY_JOINTS = 104
 ANNY_SETTINGS = {"rig": DEFAULT_RIG, "topology": "anny", "pose_parameterization": "local-ref"}
+LARGEST = 1e6
 NEEDS = "fit the body again or restore the file"
 
 
@@ -51,14 +52,14 @@ class BodyParameters:
 
 
 def find_body(folder: Path, rigs: Collection[str]) -> Path:
-    """``body.npz``, where it is of one of ``rigs``; else ``body_default.npz``, which is of the default rig.
+    """``body.npz`` where it says that it is of one of ``rigs``, else ``body_default.npz``.
 
-    Where both are there, the former is exact and the latter fitted to it. Raises CaptureError when ``body.npz`` is
+    Where a capture has both, the former is exact and the latter fitted to it. Raises CaptureError when ``body.npz`` is
     broken.
     """
-    exact = folder / "body.npz"
-    is_ours = exact.exists() and _rig(read_npz(inside(folder, exact.name))) in rigs
-    return inside(folder, exact.name if is_ours else "body_default.npz")
+    exact = inside(folder, "body.npz")
+    is_usable = exact.exists() and str(read_npz(exact).get("rig")) in rigs
+    return exact if is_usable else inside(folder, "body_default.npz")
 
 
 def read_body(path: Path, pose_from_local_ref: PoseFromLocalRef | None = None) -> BodyParameters:
@@ -137,7 +138,8 @@ def _anny_body(arrays: Arrays, path: Path) -> tuple[Shape, Float[np.ndarray, "f 
     for key, expected in ANNY_SETTINGS.items():
         if (found := str(arrays.get(key, "nothing"))[:40]) != expected:
             raise CaptureError(
-                path, f"{key}: expected {expected!r}, got {found!r}; use the default rig's body_default.npz"
+                path,
+                f"{key}: expected {expected!r}, got {found!r}; other poses need rotation_rest_to_posed beside them",
             )
     pose = _numbers(arrays, "pose", (None, ANNY_JOINTS, 4, 4), path)
     _check_frames(arrays, len(pose), path)
@@ -199,7 +201,7 @@ def _shape(arrays: Arrays, names_key: str, values_key: str, path: Path) -> Shape
 
 
 def _numbers(arrays: Arrays, key: str, shape: tuple[int | None, ...], path: Path) -> Float[np.ndarray, "..."]:
-    """``arrays[key]`` as float64 when it is finite and of ``shape``, where None is any length but zero."""
+    """``arrays[key]`` as float64 when it is finite, not huge and of ``shape``, where None is any length but zero."""
     array = arrays.get(key)
     if array is None:
         raise CaptureError(path, f"has no {key!r}; {NEEDS}")
@@ -209,9 +211,11 @@ def _numbers(arrays: Arrays, key: str, shape: tuple[int | None, ...], path: Path
         raise CaptureError(
             path, f"{key}: expected numbers of shape {wanted}, got {array.dtype} of {array.shape}; {NEEDS}"
         )
-    if (place := _first(~np.isfinite(array))) is not None:
-        raise CaptureError(path, f"{key}{place}: expected a finite number, got {array[tuple(place)]}; {NEEDS}")
-    return array.astype(np.float64)
+    numbers = array.astype(np.float64)
+    if (place := _first(~(np.abs(numbers) < LARGEST))) is not None:
+        wanted = f"a finite number below {LARGEST:g} in size"
+        raise CaptureError(path, f"{key}{place}: expected {wanted}, got {array[tuple(place)]}; {NEEDS}")
+    return numbers
 
 
 def _first(is_wrong: np.ndarray) -> list[int] | None:

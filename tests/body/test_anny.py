@@ -10,11 +10,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from avatar.body import AnnyBody, load_body
+from avatar.body import RIGS, AnnyBody, load_body
 from avatar.geometry import transform_points
 from avatar.structs import Pose, Shape
 
-GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "anny_samples.npz"
+GOLDEN = Path(__file__).resolve().parents[1] / "golden"
 SHARED = Path(__file__).resolve().parents[2].parent / "shared" / "data"
 
 
@@ -25,7 +25,12 @@ def model() -> AnnyBody:
 
 @pytest.fixture(scope="module")
 def golden() -> dict[str, np.ndarray]:
-    with np.load(GOLDEN) as file:
+    return samples("anny")
+
+
+def samples(rig: str) -> dict[str, np.ndarray]:
+    """People that the anny package has posed."""
+    with np.load(GOLDEN / f"{rig}_samples.npz") as file:
         return dict(file)
 
 
@@ -65,6 +70,16 @@ def test_agrees_with_anny(model: AnnyBody, golden: dict[str, np.ndarray], sample
     joints_mm = (body.joints_world - torch.from_numpy(golden["joints"][sample])) * 1e3
     assert vertices_mm.norm(dim=1).max() <= 0.05
     assert joints_mm.norm(dim=1).max() <= 0.05
+
+
+@pytest.mark.parametrize("rig", RIGS)
+def test_agrees_with_anny_on_every_rig(rig: str) -> None:
+    model, data = load_body(rig), {name: torch.from_numpy(array) for name, array in samples(rig).items()}
+    poses = Pose(local_quats=data["local_quats"], root_position_world=data["root_position_world"])
+    for index, phenotypes in enumerate(data["phenotypes"]):
+        body = model(shape_of(model, phenotypes), poses[index])
+        assert (body.vertices_world[data["vertex_ids"]] - data["vertices"][index]).norm(dim=1).max() <= 5e-5
+        assert (body.joints_world - data["joints"][index]).norm(dim=1).max() <= 5e-5
 
 
 def test_local_ref_round_trip(model: AnnyBody, golden: dict[str, np.ndarray]) -> None:
@@ -160,13 +175,23 @@ def test_surface(model: AnnyBody) -> None:
     assert not torch.isin(model.face_parts, torch.tensor(left_out)).any()
 
 
-def test_weights(model: AnnyBody) -> None:
-    rig = model.rig
-    assert rig.bone_weights.shape == rig.bone_ids.shape == (13718, 9)
+@pytest.mark.parametrize(("name", "joints", "most"), [("anny", 104, 9), ("cmu_mb", 31, 7)])
+def test_weights(name: str, joints: int, most: int) -> None:
+    rig = load_body(name).rig
+    assert len(rig.joint_names) == len(rig.parents) == joints
+    assert rig.bone_weights.shape == rig.bone_ids.shape == (13718, most)
+    assert 0 <= int(rig.bone_ids.min()) <= int(rig.bone_ids.max()) < joints
     torch.testing.assert_close(rig.bone_weights.sum(1), torch.ones(13718), atol=1e-6, rtol=0)
     assert float(rig.bone_weights.min()) >= 0
     assert (rig.bone_weights.diff(dim=1) <= 0).all()
     assert all(parent < joint for joint, parent in enumerate(rig.parents))
+
+
+def test_rigs_share_people_and_surface(model: AnnyBody) -> None:
+    other = load_body("cmu_mb")
+    shape = shape_of(model, [0.1, 0.9, 0.3, 0.8, 0.6, 0.2])
+    assert other.rig.faces is model.rig.faces
+    torch.testing.assert_close(other.shaped(shape).rest.vertices, model.shaped(shape).rest.vertices, atol=0, rtol=0)
 
 
 def test_shape_parameters_mean_what_they_say(model: AnnyBody) -> None:
@@ -208,7 +233,8 @@ def test_gradients_to_shape_and_pose() -> None:
 
 
 def test_loads_once() -> None:
-    assert load_body() is load_body(dtype=torch.float32, device="cpu")
+    assert load_body() is load_body("anny", torch.float32, device="cpu")
+    assert load_body("cmu_mb") is load_body("cmu_mb")
     assert load_body(dtype=torch.float64).vertices.base.dtype == torch.float64
 
 
@@ -222,5 +248,11 @@ def test_wrong_inputs_are_refused(model: AnnyBody, golden: dict[str, np.ndarray]
     local_ref[0, 7, 1, 3] = 0.01
     with pytest.raises(ValueError, match="found one of 10 mm"):
         model.pose_from_local_ref(local_ref, shape)
+    with pytest.raises(ValueError, match="found a body on another"):
+        load_body("cmu_mb").pose_from_local_ref(torch.from_numpy(golden["local_ref"]), shape)
+    with pytest.raises(ValueError, match="rig: expected one of anny, cmu_mb, found 'mixamo'"):
+        load_body("mixamo")
+    with pytest.raises(FileNotFoundError, match=r"absent\.npz.*bake_body"):
+        model.with_rig(tmp_path / "absent.npz")
     with pytest.raises(FileNotFoundError, match=r"absent\.npz.*bake_body"):
         AnnyBody.from_file(tmp_path / "absent.npz", torch.float32, "cpu")
