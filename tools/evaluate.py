@@ -4,20 +4,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
-from rich.table import Table
 
-from avatar.captures import open_capture
 from avatar.checkpoint import load_avatar
 from avatar.evaluate import ImageResult, Report, evaluate
 from avatar.evaluate.protocol import RenderFrame
-from avatar.evaluate.report import COLUMNS
 from avatar.model import Avatar
 from avatar.render import render
 from avatar.structs import Capture, Frame, Rendering
 
-from .console import console, progress, say, use_all_cores
-from .page import write_page
+from .console import progress, say, use_all_cores
+from .page import print_means, write_page
 from .runs import is_own
+from .sources import capture_for
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +43,7 @@ def run(config: EvaluateCommand) -> None:
     """Measure, keep the figures in the run folder, write the report, print the means."""
     use_all_cores()
     avatar = load_avatar(config.run).eval()
-    capture = open_capture(config.capture, config.split)
+    capture = capture_for(avatar, config.capture, config.split)
     view = view_of(avatar, is_own(config.run, capture))
     report = measured(capture, config.split, view)
     report.write(config.run / "evaluation" / f"{config.split}.json")
@@ -76,15 +74,3 @@ def measured(capture: Capture, split: str, view: RenderFrame) -> Report:
             bar.update(task, advance=1, detail=f"{result.metrics['psnr'] or 0:.2f} dB")
 
         return evaluate(capture, split, view, on_image=show)
-
-
-def print_means(report: Report) -> None:
-    """A table of the figures."""
-    table = Table(
-        "", f"{report.split}", "", title=f"{report.subject}, {len(report.images)} images", title_justify="left"
-    )
-    for metric, (name, decimals, better, meaning) in COLUMNS.items():
-        mean = report.mean(metric)
-        table.add_row(f"{name} {better}", "-" if mean is None else f"{mean:.{decimals}f}", meaning)
-    table.add_row("time", f"{report.seconds_per_image:.4f}", "seconds to render one image")
-    console.print(table)

@@ -6,12 +6,11 @@ from pathlib import Path
 import torch
 
 from avatar import __version__
-from avatar.captures import open_capture
 from avatar.checkpoint import load_avatar
 from avatar.export import to_viewer_axes, write_ply
 
 from .console import say
-from .motion import chosen_motion, rest_pose
+from .sources import capture_for, chosen_motion, rest_pose
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +42,7 @@ def run(config: ExportCommand) -> None:
     avatar = load_avatar(config.run).eval()
     pose = rest_pose(avatar)
     if config.frame is not None:
-        capture = open_capture(config.poses) if config.poses else None
+        capture = capture_for(avatar, config.poses) if config.poses else None
         motion = chosen_motion(avatar, config.run, capture)
         pose = motion.part(config.frame, config.frame + 1).captured()[0]
     scene = avatar.posed(pose)

@@ -1,14 +1,8 @@
 """``avatar fit``: a capture becomes an avatar."""
 
-import math
-import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Event
-from types import FrameType
 
 from tyro.conf import FlagCreatePairsOff, Positional
 
@@ -16,11 +10,11 @@ from avatar.captures import open_capture
 from avatar.train import Fit, Limits
 
 from ..configs import Recipe, make_recipe
-from .console import INTERRUPTED, progress, say, use_all_cores
+from .console import INTERRUPTED, say, use_all_cores
 from .runs import RunRecord, open_run
+from .training import train
 
 TRAINING_SPLITS = ("train_dense", "train")
-SMOOTHING = 0.05
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,33 +75,3 @@ def run(config: FitCommand) -> None:
         sys.exit(INTERRUPTED)
     tests = [name for name in capture.splits if name.startswith("test")]
     say(f"Next: avatar evaluate --run {config.run} --capture {config.capture} --split {(tests or [split])[0]}")
-
-
-def train(fit: Fit) -> None:
-    """Take steps until the limit or Ctrl-C, after which the run is saved."""
-    psnr = math.nan
-    with progress() as bar, interrupt_noted() as interrupted:
-        task = bar.add_task("fit", total=1.0, completed=fit.fraction, detail="")
-        for report in fit:
-            psnr = report.psnr if math.isnan(psnr) else psnr + SMOOTHING * (report.psnr - psnr)
-            detail = f"{psnr:.2f} dB, {report.num_gaussians:,} Gaussians"
-            bar.update(task, completed=report.fraction, detail=detail)
-            if interrupted.is_set():
-                fit.save()
-                break
-
-
-@contextmanager
-def interrupt_noted() -> Iterator[Event]:
-    """Set by the first Ctrl-C, so that a step is never cut in two; the second stops at once."""
-    interrupted = Event()
-
-    def note(signal_number: int, stack: FrameType | None) -> None:
-        interrupted.set()
-        signal.signal(signal.SIGINT, before)
-
-    before = signal.signal(signal.SIGINT, note)
-    try:
-        yield interrupted
-    finally:
-        signal.signal(signal.SIGINT, before)

@@ -1,21 +1,14 @@
-"""Poses over time: an avatar's own, a capture's, and those between them."""
+"""Poses over time, captured ones and those between them."""
 
 import math
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from avatar.body import load_body
 from avatar.geometry import matrices_from_quats, slerp
-from avatar.model import Avatar
-from avatar.structs import Capture, Pose
-
-from .runs import is_own, read_record
-
-FRAME_RATE_HZ = 30.0  # of a lone checkpoint, which does not say its capture's
+from avatar.structs import Pose
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -59,39 +52,26 @@ class Motion:
             for quat, place in zip(quats, torch.lerp(places[before], places[after], share), strict=True)
         ]
 
+    def resampled(self, frames_per_second: float, count: int | None = None) -> list[Pose]:
+        """Poses at an even rate: once through the motion, or to and fro until there are ``count``."""
+        steps = self.frame_ids[-1] - self.frame_ids[0]
+        duration = steps / self.frame_rate_hz
+        times = torch.arange(count or int(duration * frames_per_second) + 1) / frames_per_second
+        return self.between(duration - (times % max(2 * duration, 1e-9) - duration).abs())
+
     def part(self, start: int, stop: int | None) -> "Motion":
         """Time steps ``start`` up to, without, ``stop``, by number in the capture. ValueError when none is left."""
         end = math.inf if stop is None else stop
         kept = [row for row, frame in enumerate(self.frame_ids) if start <= frame < end]
         if not kept:
             asked = f"{start}:{'' if stop is None else stop}"
-            raise ValueError(f"--frames {asked}: the motion has {self.frame_ids[0]} to {self.frame_ids[-1]}")
+            raise ValueError(f"time steps {asked}: the motion has {self.frame_ids[0]} to {self.frame_ids[-1]}")
+        return self.rows(kept)
+
+    def rows(self, kept: list[int]) -> "Motion":
+        """These rows alone."""
         poses = Pose(local_quats=self.poses.local_quats[kept], root_position_world=self.poses.root_position_world[kept])
         return replace(self, poses=poses, frame_ids=tuple(self.frame_ids[row] for row in kept))
-
-
-def fitted_motion(avatar: Avatar, run: Path) -> Motion:
-    """The poses that the avatar of a run was fitted to."""
-    record = read_record(run)
-    rate = record.frame_rate_hz if record else FRAME_RATE_HZ
-    return Motion(poses=avatar.poses, frame_ids=avatar.frame_ids, frame_rate_hz=rate, is_own=True)
-
-
-def chosen_motion(avatar: Avatar, run: Path, capture: Capture | None) -> Motion:
-    """All poses of a capture, or without one those that the avatar was fitted to."""
-    if capture is None:
-        return fitted_motion(avatar, run)
-    return Motion(
-        poses=capture.poses,
-        frame_ids=tuple(range(capture.num_frames)),
-        frame_rate_hz=capture.frame_rate_hz,
-        is_own=is_own(run, capture),
-    )
-
-
-def rest_pose(avatar: Avatar) -> Pose:
-    """The avatar's body at rest."""
-    return load_body().shaped(avatar.shape).rest_pose()
 
 
 def facing(pose: Pose) -> float:

@@ -1,20 +1,24 @@
-"""The report of a run: a page of everything that was evaluated, with a film of the avatar."""
+"""What an evaluation found: a page of all splits with a film of the avatar, and a table of one split."""
 
 from pathlib import Path
+
+from rich.table import Table
 
 from avatar.checkpoint import newest_checkpoint
 from avatar.engine import compiled_variant
 from avatar.evaluate import Report, collect_examples, write_report
 from avatar.evaluate.protocol import RenderFrame
+from avatar.evaluate.report import COLUMNS
 from avatar.export import write_video
 from avatar.model import Avatar
 from avatar.render import RenderConfig
 from avatar.structs import Capture
 from avatar.train import read_events
 
-from .motion import fitted_motion
+from .console import console
 from .runs import read_record
-from .views import orbit_around, pictures, smooth
+from .sources import fitted_motion
+from .views import orbit_around, pictures
 
 FILM_FRAMES, FILM_FPS, FILM_SIZE_PX = 72, 15.0, (640, 480)
 
@@ -46,7 +50,7 @@ def write_page(run: Path, avatar: Avatar, capture: Capture, view: RenderFrame) -
 
 def write_turntable(path: Path, avatar: Avatar, run: Path) -> None:
     """Film the avatar moving as it did in the capture while the camera goes around it."""
-    poses = smooth(fitted_motion(avatar, run), FILM_FPS, FILM_FRAMES)
+    poses = fitted_motion(avatar, run).resampled(FILM_FPS, FILM_FRAMES)
     cameras = orbit_around(avatar, poses, *FILM_SIZE_PX)
     write_video(path, pictures(avatar, poses, cameras, RenderConfig()), FILM_FPS)
 
@@ -60,3 +64,15 @@ def facts(run: Path, avatar: Avatar) -> dict[str, str]:
     if events:
         lines["training"] = f"{events[-1]['step']:,} steps in {events[-1]['seconds']:.0f} s"
     return lines
+
+
+def print_means(report: Report) -> None:
+    """A table of the figures."""
+    table = Table(
+        "", f"{report.split}", "", title=f"{report.subject}, {len(report.images)} images", title_justify="left"
+    )
+    for metric, (name, decimals, better, meaning) in COLUMNS.items():
+        mean = report.mean(metric)
+        table.add_row(f"{name} {better}", "-" if mean is None else f"{mean:.{decimals}f}", meaning)
+    table.add_row("time", f"{report.seconds_per_image:.4f}", "seconds to render one image")
+    console.print(table)

@@ -1,21 +1,17 @@
 """``avatar render``: pictures and films of an avatar."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from avatar.captures import open_capture
 from avatar.checkpoint import load_avatar
-from avatar.model import Avatar
 from avatar.render import RenderConfig
-from avatar.structs import Camera, Capture, Pose
 
 from .console import say, use_all_cores
-from .motion import chosen_motion
 from .parse import color, time_steps
-from .views import orbit_around, pictures, smooth, write_pictures
+from .sources import capture_for, chosen_motion
+from .views import named_camera, orbit_around, pictures, write_pictures
 
-ORBIT_FRAMES, ORBIT_HEIGHT_PX = 72, 640
+FROZEN_FRAMES, ORBIT_HEIGHT_PX = 72, 640
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,33 +48,24 @@ class RenderCommand:
 
 def run(config: RenderCommand) -> None:
     """Render and write."""
+    for name, value in (("size", config.size), ("fps", config.fps)):
+        if value is not None and not value > 0:
+            raise ValueError(f"--{name}: expected more than 0, got {value}")
     use_all_cores()
     look = RenderConfig(background=color(config.background))
     avatar = load_avatar(config.run).eval()
-    capture = open_capture(config.capture) if config.capture else None
-    source = open_capture(config.poses) if config.poses else capture
+    capture = capture_for(avatar, config.capture) if config.capture else None
+    source = capture_for(avatar, config.poses) if config.poses else capture
     motion = chosen_motion(avatar, config.run, source).part(*time_steps(config.frames))
-    poses = smooth(motion, config.fps) if config.fps else motion.captured()
-    if config.path == "orbit" and len(poses) == 1:
-        poses *= ORBIT_FRAMES
-    cameras = chosen_cameras(config, avatar, capture, poses)
-    write_pictures(config.out, pictures(avatar, poses, cameras, look), len(poses), config.fps or motion.pace_hz)
-    say(f"Wrote {config.out}")
-
-
-def chosen_cameras(
-    config: RenderCommand, avatar: Avatar, capture: Capture | None, poses: Sequence[Pose]
-) -> list[Camera]:
-    """A camera for each pose. ValueError when there is none of the name, or the size is not positive."""
-    if config.size is not None and config.size < 1:
-        raise ValueError(f"--size: expected at least 1, got {config.size}")
+    poses = motion.resampled(config.fps) if config.fps else motion.captured()
+    if config.out.suffix == ".png":
+        poses = poses[:1]
+    elif config.path == "orbit" and len(poses) == 1:
+        poses *= FROZEN_FRAMES
     if config.path == "orbit":
         height = config.size or ORBIT_HEIGHT_PX
-        return orbit_around(avatar, poses, height, max(1, 3 * height // 4))
-    if capture is None:
-        raise ValueError(f"--path {config.path}: expected orbit, or --capture to say whose camera it is")
-    found = [camera for camera in capture.cameras if camera.name == config.path]
-    if not found:
-        raise ValueError(f"--path: no {config.path!r}; there are orbit, {', '.join(c.name for c in capture.cameras)}")
-    factor = config.size / found[0].height if config.size else 1.0
-    return [found[0].scaled(factor)] * len(poses)
+        cameras = orbit_around(avatar, poses, height, max(1, 3 * height // 4))
+    else:
+        cameras = [named_camera(capture, config.path, config.size)] * len(poses)
+    write_pictures(config.out, pictures(avatar, poses, cameras, look), len(poses), config.fps or motion.pace_hz)
+    say(f"Wrote {config.out}")

@@ -1,4 +1,4 @@
-"""What an orbiting camera sees of an avatar that moves."""
+"""An avatar that moves, seen by cameras."""
 
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -11,10 +11,10 @@ from torch import Tensor
 from avatar.export import write_png, write_video
 from avatar.model import Avatar
 from avatar.render import RenderConfig, framing_distance, orbit, render
-from avatar.structs import Camera, Pose
+from avatar.structs import Camera, Capture, Pose
 
 from .console import progress
-from .motion import Motion, facing
+from .motion import facing
 
 CLOTHES_M = 0.05  # what hair and clothes may add around the body
 
@@ -30,6 +30,16 @@ def orbit_around(avatar: Avatar, poses: Sequence[Pose], height: int, width: int)
     return circle(framing_distance(clothed, targets, circle(1.0)))
 
 
+def named_camera(capture: Capture | None, name: str, height: int | None) -> Camera:
+    """A camera of a capture, its picture scaled to ``height`` if given. ValueError when there is none of the name."""
+    if capture is None:
+        raise ValueError(f"--path {name}: expected orbit, or --capture to say whose camera it is")
+    found = [camera for camera in capture.cameras if camera.name == name]
+    if not found:
+        raise ValueError(f"--path: no {name!r}; there are orbit, {', '.join(c.name for c in capture.cameras)}")
+    return found[0].scaled(height / found[0].height) if height else found[0]
+
+
 @torch.no_grad()
 def pictures(
     avatar: Avatar, poses: Sequence[Pose], cameras: Sequence[Camera], config: RenderConfig
@@ -39,23 +49,16 @@ def pictures(
         yield render(avatar.posed(pose), camera, config).color
 
 
-def smooth(motion: Motion, frames_per_second: float, count: int | None = None) -> list[Pose]:
-    """Poses at an even rate: once through the motion, or to and fro until there are ``count``."""
-    duration = (motion.frame_ids[-1] - motion.frame_ids[0]) / motion.frame_rate_hz
-    count = count or int(duration * frames_per_second) + 1
-    times = torch.arange(count) / frames_per_second
-    return motion.between(duration - (times % max(2 * duration, 1e-9) - duration).abs())
-
-
 def write_pictures(out: Path, images: Iterator[Float[Tensor, "h w 3"]], count: int, frames_per_second: float) -> None:
-    """A film, the first picture alone, or a folder of pictures, by the suffix of ``out``; ValueError for others."""
+    """A film, one picture, or a folder of them, by the suffix of ``out``. ValueError for other suffixes."""
     with progress() as bar:
         shown = bar.track(images, task_id=bar.add_task("render", total=count, detail=""))
         match out.suffix:
             case ".mp4":
                 write_video(out, shown, frames_per_second)
             case ".png":
-                write_png(out, next(iter(shown)))
+                for image in shown:
+                    write_png(out, image)
             case "":
                 for index, image in enumerate(shown):
                     write_png(out / f"{index:06d}.png", image)

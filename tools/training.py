@@ -1,0 +1,45 @@
+"""The steps of a fit, shown as they happen, and ended between two of them by Ctrl-C."""
+
+import math
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Event
+from types import FrameType
+
+from avatar.train import Fit
+
+from .console import progress
+
+PARTS = 10_000  # of the progress bar
+SMOOTHING = 0.05  # share of the latest step in the PSNR shown
+
+
+def train(fit: Fit) -> None:
+    """Take steps until the limit or Ctrl-C, after which the run is saved."""
+    psnr = math.nan
+    with progress() as bar, interrupt_noted() as interrupted:
+        task = bar.add_task("fit", total=PARTS, completed=int(PARTS * fit.fraction), detail="")
+        for report in fit:
+            psnr = report.psnr if math.isnan(psnr) else psnr + SMOOTHING * (report.psnr - psnr)
+            detail = f"{psnr:.2f} dB, {report.num_gaussians:,} Gaussians"
+            bar.update(task, completed=PARTS * report.fraction, detail=detail)
+            if interrupted.is_set():
+                fit.save()
+                break
+
+
+@contextmanager
+def interrupt_noted() -> Iterator[Event]:
+    """Set by the first Ctrl-C, so that a step is never cut in two; the second stops at once."""
+    interrupted = Event()
+
+    def note(signal_number: int, stack: FrameType | None) -> None:
+        interrupted.set()
+        signal.signal(signal.SIGINT, before)
+
+    before = signal.signal(signal.SIGINT, note)
+    try:
+        yield interrupted
+    finally:
+        signal.signal(signal.SIGINT, before)
