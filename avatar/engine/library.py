@@ -85,7 +85,7 @@ def load_library() -> ctypes.CDLL | None:
         backward.restype, backward.argtypes = ctypes.c_int, [ctypes.c_int64, _POINTER, _POINTER]
         for name in ("skin", "skin_backward"):
             skin = getattr(library, f"avatar_{name}_{suffix}")
-            skin.restype, skin.argtypes = None, [_POINTER, _POINTER]
+            skin.restype, skin.argtypes = ctypes.c_int if name == "skin" else None, [_POINTER, _POINTER]
         ssim = getattr(library, f"avatar_ssim_{suffix}")
         ssim.restype, ssim.argtypes = ctypes.c_double, [_POINTER] * 3 + [ctypes.c_int64] * 3
     return library

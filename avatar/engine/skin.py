@@ -90,7 +90,9 @@ def _arguments(inputs: tuple[Tensor, ...]) -> SkinArguments:
 def _forward(*inputs: Tensor) -> tuple[Tensor, ...]:
     outputs = tuple(torch.empty_like(t) for t in inputs[:3])
     out = SkinOutputArguments(*(t.data_ptr() for t in outputs))
-    function("avatar_skin", inputs[0].dtype)(ctypes.byref(_arguments(inputs)), ctypes.byref(out))
+    if function("avatar_skin", inputs[0].dtype)(ctypes.byref(_arguments(inputs)), ctypes.byref(out)) != 0:
+        ids, last = inputs[3], len(inputs[5]) - 1
+        raise ValueError(f"skin: ids: expected joints 0 to {last}, got {int(ids.min())} to {int(ids.max())}")
     return outputs
 
 

@@ -134,9 +134,8 @@ def render_files(source: str, target: str) -> str:
     for name in ("float32", "float64"):
         splats = [tensors[f].to(getattr(torch, name)).requires_grad_() for f in Splats._fields[:5]]
         cameras = [tensors[f].to(splats[0]) for f in Views._fields[:2]]
-        renders = rasterize(
-            Splats(*splats, 1), Views(*cameras, *tensors["size"].tolist()), RasterizeOptions(depth="sum")
-        )
+        views = Views(cameras[0], cameras[1], *tensors["size"].tolist())
+        renders = rasterize(Splats(*splats, sh_degree=1), views, RasterizeOptions(depth="sum"))
         (renders.colors.sum() + renders.alphas.square().sum()).backward()
         results |= {f"{name} colors": renders.colors.detach(), f"{name} alphas": renders.alphas.detach()}
         results |= {f"{name} gradient {i}": t.grad for i, t in enumerate(splats)}

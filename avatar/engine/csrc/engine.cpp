@@ -121,6 +121,14 @@ template <class S> int backward(int64_t id, const RasterizeScene<S>* scene, cons
   return 0;
 }
 
+template <class S> bool has_joints(const SkinScene<S>& scene) {
+  bool is_outside = false;
+  for (int64_t i = 0; i < scene.num_points * scene.num_influences; i++) {
+    is_outside |= scene.ids[i] < 0 || scene.ids[i] >= scene.num_joints;
+  }
+  return !is_outside;
+}
+
 }  // namespace
 
 #define AVATAR_EXPORT extern "C" __attribute__((visibility("default")))
@@ -146,8 +154,12 @@ AVATAR_EXPORT double avatar_ssim_f(const float* x, const float* y, float* gradie
 AVATAR_EXPORT double avatar_ssim_d(const double* x, const double* y, double* gradient, int64_t planes, int64_t height, int64_t width) {
   return variant().kernels->ssim_d(x, y, gradient, planes, height, width);
 }
-AVATAR_EXPORT void avatar_skin_f(const SkinScene<float>* scene, SkinOutput<float>* out) { variant().kernels->skin_f(scene, out); }
-AVATAR_EXPORT void avatar_skin_d(const SkinScene<double>* scene, SkinOutput<double>* out) { variant().kernels->skin_d(scene, out); }
+AVATAR_EXPORT int avatar_skin_f(const SkinScene<float>* scene, SkinOutput<float>* out) {
+  return has_joints(*scene) ? variant().kernels->skin_f(scene, out), 0 : 1;
+}
+AVATAR_EXPORT int avatar_skin_d(const SkinScene<double>* scene, SkinOutput<double>* out) {
+  return has_joints(*scene) ? variant().kernels->skin_d(scene, out), 0 : 1;
+}
 AVATAR_EXPORT void avatar_skin_backward_f(const SkinScene<float>* scene, const SkinGradients<float>* gradients) {
   variant().kernels->skin_backward_f(scene, gradients);
 }
