@@ -63,6 +63,7 @@ def save_avatar(avatar: Avatar, folder: Path) -> None:
     description = {
         "format": FORMAT,
         "config": to_json(avatar.config),
+        "rig": avatar.rig,
         "shape": dict(zip(avatar.shape.names, avatar.shape.values.tolist(), strict=True)),
         "frame_ids": list(avatar.frame_ids),
     }
@@ -88,7 +89,8 @@ def load_avatar(folder: Path) -> Avatar:
             raise ValueError(f"expected format {FORMAT!r}, got {description.get('format')!r}")
         config = from_json(AvatarConfig, description["config"])
         shape = description["shape"]
-        names, values, frame_ids = tuple(shape), torch.tensor(list(shape.values())), description["frame_ids"]
+        names, values = tuple(shape), torch.tensor(list(shape.values()))
+        rig, frame_ids = description["rig"], description["frame_ids"]
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise ValueError(f"{path}: not an avatar's config: {error}") from error
     tensors = load_tensors(folder / "avatar.safetensors")
@@ -96,7 +98,8 @@ def load_avatar(folder: Path) -> Avatar:
         poses = Pose(
             local_quats=tensors.pop("poses.local_quats"), root_position_world=tensors.pop("poses.root_position_world")
         )
-        avatar = Avatar(shape=Shape(names=names, values=values), poses=poses, frame_ids=frame_ids, config=config)
+        person = Shape(names=names, values=values)
+        avatar = Avatar(shape=person, poses=poses, frame_ids=frame_ids, config=config, rig=rig)
         avatar.canonical.replace_rows({name: tensors[f"canonical.{name}"] for name in PER_GAUSSIAN})
         avatar.load_state_dict(tensors)
     except (KeyError, RuntimeError) as error:

@@ -35,17 +35,25 @@ class Avatar(nn.Module):
         image = render(scene, frame.camera)
 
     Attributes:
+        rig: the skeleton of all its poses; ``avatar.body.load_body`` knows it.
         shape: the person's body shape.
         poses: captured poses of the training frames, whose statistics and corrections the avatar has learnt.
         frame_ids: which frames of the capture these are.
     """
 
     def __init__(
-        self, *, shape: Shape, poses: Pose, frame_ids: Sequence[int], config: AvatarConfig, seed: int = 0
+        self,
+        *,
+        shape: Shape,
+        poses: Pose,
+        frame_ids: Sequence[int],
+        config: AvatarConfig,
+        rig: str = "anny",
+        seed: int = 0,
     ) -> None:
         super().__init__()
-        self.shape, self.poses, self.frame_ids, self.config = shape, poses, tuple(frame_ids), config
-        self._shaped = load_body().shaped(shape)
+        self.rig, self.shape, self.poses, self.frame_ids, self.config = rig, shape, poses, tuple(frame_ids), config
+        self._shaped = load_body(rig).shaped(shape)
         template = self._shaped.rest
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
@@ -63,7 +71,7 @@ class Avatar(nn.Module):
         """The body of ``shape`` in ``pose``, which is corrected first if it is a training frame's."""
         if self.refinement is not None:
             pose = self.refinement(pose)
-        shaped = self._shaped if shape is self.shape else load_body().shaped(shape)
+        shaped = self._shaped if shape is self.shape else load_body(self.rig).shaped(shape)
         return shaped.posed(pose)
 
     def posed(self, pose: Pose) -> Gaussians:

@@ -11,7 +11,7 @@
 
 **Where pixel (0, 0) lies.** Cameras calibrated with OpenCV put pixel centres at integers, the house at .5. What holds
 is the argument ``pixel_origin``, else the key of that name in ``splits.json``, else: rendered captures, known by their
-folder ``surface`` of true geometry, have ``"corner"``, filmed ones ``"centre"``. The published set is filmed. So is
+true body or surface (``TRUTHS``), have ``"corner"``, filmed ones ``"centre"``. The published set is filmed. So is
 balance4, whose README gives detections, to which its cameras and body were adjusted, with pixel centres at integers.
 
 **Up.** Nothing is turned: a capture must be z-up already. In the published set z points down, so its body file has to
@@ -33,6 +33,8 @@ from .restricted_pickle import load_npy_dict
 from .splits import default_splits, splits_from_json
 from .tables import field, floats, sequence, table, text
 
+# What only a rendered capture comes with.
+TRUTHS = ("body.npz", "surface")
 MASK_FOLDERS = ("mask", "mask_cihp")
 # The rate of a capture that does not say its own.
 FRAME_RATE_HZ = 30.0
@@ -147,7 +149,8 @@ def _pixel_origin(about: dict[str, object], folder: Path) -> PixelOrigin:
         case "centre":
             return "centre"
         case None:
-            return "corner" if (folder / "surface").is_dir() else "centre"
+            is_rendered = any((folder / name).exists() for name in TRUTHS)
+            return "corner" if is_rendered else "centre"
         case other:
             raise CaptureError(
                 folder / "splits.json", f"pixel_origin: expected 'corner' or 'centre', got {other!r:.40}"

@@ -15,14 +15,16 @@ from torch import Tensor, nn
 from avatar.geometry import (
     SparseMap,
     axis_angles_from_quats,
+    conjugate_quats,
     farthest_point_sampling,
+    multiply_quats,
     sample_surface,
     sum_weighted_rows,
 )
 from avatar.structs import Binding, Mesh, Pose
 
 _OFFSET_SCALE_M, _COLOR_SCALE = 0.05, 0.3
-_SMALLEST_SPREAD_RAD = 0.02
+_SMALLEST_SPREAD_RAD = 0.1
 _NEIGHBOURS = 4
 
 
@@ -33,17 +35,19 @@ class CorrectivesConfig:
     Attributes:
         num_modes: linear modes; 0 switches the correction off.
         num_control_points: where they are defined.
+        num_features: principal components of the pose that the encoder sees.
         hidden: width of the pose encoder.
         feature_limit: pose features, in standard deviations of the training poses, are cut off here.
     """
 
     num_modes: int = 16
     num_control_points: int = 1500
+    num_features: int = 12
     hidden: int = 32
     feature_limit: float = 3.0
 
     def __post_init__(self) -> None:
-        for name in ("num_control_points", "hidden"):
+        for name in ("num_control_points", "num_features", "hidden"):
             if getattr(self, name) < 1:
                 raise ValueError(f"CorrectivesConfig.{name}: expected at least 1, got {getattr(self, name)}")
         if self.num_modes < 0:
@@ -53,31 +57,42 @@ class CorrectivesConfig:
 
 
 class PoseFeatures(nn.Module):
-    """Rotation vectors of the joints that move in the training poses, standardised."""
+    """What the body does, in a few numbers: principal components of the joints' rotations from their mean over training.
 
-    chosen: Tensor
+    The root's rotation is left out: where somebody faces does not change how cloth hangs.
+    """
+
+    mean_quats: Tensor
     mean: Tensor
+    directions: Tensor
     spread: Tensor
 
-    def __init__(self, poses: Pose, limit: float) -> None:
+    def __init__(self, poses: Pose, config: CorrectivesConfig) -> None:
         super().__init__()
-        angles = _local_angles(poses)
-        spread = angles.std(0, correction=0)
-        chosen = (spread > _SMALLEST_SPREAD_RAD).nonzero()[:, 0]
-        self.limit = limit
-        self.register_buffer("chosen", chosen)
-        self.register_buffer("mean", angles.mean(0)[chosen])
-        self.register_buffer("spread", spread[chosen].clamp(min=0.05))
+        self.limit = config.feature_limit
+        self.register_buffer("mean_quats", _mean_quats(poses.local_quats[:, 1:]))
+        angles = self._angles(poses.local_quats)
+        mean = angles.mean(0)
+        _, singular, directions = torch.linalg.svd(angles - mean, full_matrices=False)
+        spread = singular / max(1, len(angles)) ** 0.5
+        self.register_buffer("mean", mean)
+        self.register_buffer("directions", directions[: config.num_features])
+        self.register_buffer("spread", spread[: config.num_features].clamp(min=_SMALLEST_SPREAD_RAD))
 
     def forward(self, pose: Pose) -> Float[Tensor, " d"]:
-        """Features of one pose, clamped to ``limit`` standard deviations; they pass no gradient to the pose."""
-        angles = _local_angles(pose).detach()[..., self.chosen]
-        return ((angles - self.mean) / self.spread).clamp(-self.limit, self.limit)
+        """Standardised features of one pose, cut off at ``limit``; they pass no gradient to the pose."""
+        angles = self._angles(pose.local_quats.detach()) - self.mean
+        return ((angles @ self.directions.T) / self.spread).clamp(-self.limit, self.limit)
+
+    def _angles(self, local_quats: Float[Tensor, "*f j 4"]) -> Float[Tensor, "*f d"]:
+        turns = multiply_quats(conjugate_quats(self.mean_quats), local_quats[..., 1:, :])
+        return axis_angles_from_quats(turns).flatten(-2)
 
 
-def _local_angles(pose: Pose) -> Float[Tensor, "*f d"]:
-    """The root's rotation is left out: where somebody faces does not change how cloth hangs (its tilt hardly)."""
-    return axis_angles_from_quats(pose.local_quats[..., 1:, :]).flatten(-2)
+def _mean_quats(quats: Float[Tensor, "f j 4"]) -> Float[Tensor, "j 4"]:
+    """Mean rotation of every joint: the main axis of the quaternions' scatter (Markley et al. 2007)."""
+    scatter = torch.einsum("fja,fjb->jab", quats, quats)
+    return torch.linalg.eigh(scatter).eigenvectors[..., -1]
 
 
 class Correctives(nn.Module):
@@ -90,9 +105,9 @@ class Correctives(nn.Module):
         self.config = config
         modes, generator = config.num_modes, torch.Generator().manual_seed(0)
         self.register_buffer("control_points", _spread_points(template, config.num_control_points, generator))
-        self.features = PoseFeatures(poses, config.feature_limit)
+        self.features = PoseFeatures(poses, config)
         self.encoder = nn.Sequential(
-            nn.Linear(len(self.features.chosen), config.hidden), nn.Tanh(), nn.Linear(config.hidden, modes)
+            nn.Linear(len(self.features.spread), config.hidden), nn.Tanh(), nn.Linear(config.hidden, modes)
         )
         self.modes = nn.Parameter(0.02 * torch.randn(modes, config.num_control_points, 6, generator=generator))
         self.codes = nn.Parameter(torch.zeros(len(frame_ids), modes))

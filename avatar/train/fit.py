@@ -59,6 +59,7 @@ class FitConfig:
         adapt: how the number of Gaussians changes.
         stretch: weight of the displacement's smoothness.
         pose_prior: weight of the squared pose corrections.
+        code_prior: weight of the squared frame codes: what the pose explains shall not be left to them.
         checkpoint_seconds: time between checkpoints.
         seed: of everything random.
     """
@@ -70,6 +71,7 @@ class FitConfig:
     adapt: AdaptConfig = field(default_factory=AdaptConfig)
     stretch: float = 3.0
     pose_prior: float = 1.0
+    code_prior: float = 0.0
     checkpoint_seconds: float = 20.0
     seed: int = 0
 
@@ -109,7 +111,12 @@ class Fit:
         poses = replace(poses, local_quats=poses.local_quats[rows], root_position_world=poses.root_position_world[rows])
         self.run.mkdir(parents=True, exist_ok=True)
         self.avatar = Avatar(
-            shape=self.capture.shape, poses=poses, frame_ids=frames, config=self.config.avatar, seed=self.config.seed
+            shape=self.capture.shape,
+            poses=poses,
+            frame_ids=frames,
+            config=self.config.avatar,
+            rig=self.capture.rig,
+            seed=self.config.seed,
         )
         self.optimizer = Optimizer(self.avatar, self.config.rates)
         self.demand = Demand(self.avatar.canonical.num_gaussians)
@@ -201,10 +208,12 @@ class Fit:
         return float(terms.total.detach()), -10 * math.log10(max(float(error), 1e-10))
 
     def _regularisation(self) -> Tensor:
-        total = self.config.stretch * self._stretch(self.avatar.canonical.displacement)
-        refinement = self.avatar.refinement
-        if refinement is not None:
-            total = total + self.config.pose_prior * refinement.axis_angles.square().mean()
+        config, avatar = self.config, self.avatar
+        total = config.stretch * self._stretch(avatar.canonical.displacement)
+        if avatar.refinement is not None:
+            total = total + config.pose_prior * avatar.refinement.axis_angles.square().mean()
+        if avatar.deform.correctives is not None:
+            total = total + config.code_prior * avatar.deform.correctives.codes.square().mean()
         return total
 
     def _log(self, report: StepReport) -> None:

@@ -18,18 +18,30 @@ template <class S> struct Window {
   }
   // out[x] = sum_k w[k] in[x + k - half]; `padded` has kHalf zeros before and after `width` values.
   AVATAR_INLINE void along_row(const S* padded, S* out, int64_t width) const {
-    for (int64_t x = 0; x < width; x++) {
-      S sum = 0;
-      AVATAR_UNROLL for (int k = 0; k < kWindow; k++) sum += w[k] * padded[x + k];
-      out[x] = sum;
+    int64_t x = 0;
+    for (; x + kLanes <= width; x += kLanes) {
+      Vec<S> sum = splat<S>(0);
+      AVATAR_UNROLL for (int k = 0; k < kWindow; k++) sum += w[k] * Vec<S>::load(padded + x + k);
+      sum.store(out + x);
+    }
+    for (; x < width; x++) {
+      out[x] = 0;
+      for (int k = 0; k < kWindow; k++) out[x] += w[k] * padded[x + k];
     }
   }
   // The same down the columns of one plane at row y.
   AVATAR_INLINE void along_column(const S* plane, S* out, int64_t y, int64_t height, int64_t width) const {
-    std::fill(out, out + width, S(0));
-    for (int64_t k = std::max<int64_t>(0, kHalf - y); k < std::min<int64_t>(kWindow, height + kHalf - y); k++) {
-      const S* row = plane + (y + k - kHalf) * width;
-      for (int64_t x = 0; x < width; x++) out[x] += w[k] * row[x];
+    const int64_t first = std::max<int64_t>(0, kHalf - y), last = std::min<int64_t>(kWindow, height + kHalf - y);
+    const S* top = plane + (y - kHalf) * width;
+    int64_t x = 0;
+    for (; x + kLanes <= width; x += kLanes) {
+      Vec<S> sum = splat<S>(0);
+      for (int64_t k = first; k < last; k++) sum += w[k] * Vec<S>::load(top + k * width + x);
+      sum.store(out + x);
+    }
+    for (; x < width; x++) {
+      out[x] = 0;
+      for (int64_t k = first; k < last; k++) out[x] += w[k] * top[k * width + x];
     }
   }
 };
@@ -48,7 +60,7 @@ template <class S> struct PaddedRow {
 // One row of the map from the five window means; its derivatives to mean(x), mean(x^2), mean(xy).
 template <class S> AVATAR_INLINE double ssim_row(S* const* mean, S* d_mean, S* d_square, S* d_product, int64_t width) {
   const S c1 = S(1e-4), c2 = S(9e-4);
-  double total = 0;
+  S total = 0;
   for (int64_t i = 0; i < width; i++) {
     const S u = mean[0][i], v = mean[1][i];
     const S luminance = 2 * u * v + c1, structure = 2 * (mean[4][i] - u * v) + c2;
@@ -70,7 +82,7 @@ template <class S>
 double ssim(const S* x, const S* y, S* gradient, int64_t planes, int64_t height, int64_t width) {
   const Window<S> window;
   const int64_t rows = planes * height, pixels = rows * width, chunks = (rows + kRowsInChunk - 1) / kRowsInChunk;
-  Buffer<S> scratch, derivatives;
+  static thread_local Buffer<S> scratch, derivatives;  // kept between calls: fresh pages cost as much as the arithmetic
   Buffer<double> totals;
   S* blurred = scratch.reserve(5 * pixels);
   S* derived = derivatives.reserve(3 * pixels);
