@@ -143,9 +143,10 @@ def write_checkpoint(run: Path, step: int, fill: Callable[[Path], None]) -> Path
         shutil.rmtree(leftover)
     temporary.mkdir()
     fill(temporary)
-    if final.exists():
-        shutil.rmtree(final)
-    os.rename(temporary, final)
+    if final.exists():  # the same step: what is there is as good
+        shutil.rmtree(temporary)
+    else:
+        os.rename(temporary, final)
     for old in run.glob(f"{_PREFIX}*"):
         if old != final:
             shutil.rmtree(old)

@@ -19,12 +19,12 @@ class AvatarConfig:
     Attributes:
         canonical: the scene in the canonical pose.
         deform: how it follows the body.
-        refine_poses: learn small corrections of the captured poses.
+        refine_poses: learn small corrections of the captured poses; good for seen frames, costs unseen ones.
     """
 
     canonical: HybridConfig = field(default_factory=HybridConfig)
     deform: DeformConfig = field(default_factory=DeformConfig)
-    refine_poses: bool = True
+    refine_poses: bool = False
 
 
 class Avatar(nn.Module):

@@ -23,6 +23,7 @@ class AdaptConfig:
         grow: fraction of the Gaussians split in a round.
         max_gaussians: never more than this.
         min_opacity: fainter ones are dropped.
+        views_to_judge: what no picture has pulled at in so many views is dropped as well.
     """
 
     start: float = 0.08
@@ -31,11 +32,12 @@ class AdaptConfig:
     grow: float = 0.08
     max_gaussians: int = 36_000
     min_opacity: float = 0.02
+    views_to_judge: int = 300
 
     def __post_init__(self) -> None:
         if not 0 <= self.start <= self.stop <= 1:
             raise ValueError(f"AdaptConfig: expected 0 <= start <= stop <= 1, got {self.start} and {self.stop}")
-        for name in ("rounds", "grow", "max_gaussians", "min_opacity"):
+        for name in ("rounds", "grow", "max_gaussians", "min_opacity", "views_to_judge"):
             if getattr(self, name) < 0:
                 raise ValueError(f"AdaptConfig.{name}: expected zero or more, got {getattr(self, name)}")
 
@@ -52,16 +54,20 @@ class Demand:
 
     def __init__(self, num_gaussians: int) -> None:
         self.pull = torch.zeros(num_gaussians)
+        self.views = 0
 
     def add(self, v_means2d: Float[Tensor, "n 2"], size_px: int) -> None:
         """One view's gradient; ``size_px`` makes crops of different size comparable."""
         self.pull += torch.linalg.vector_norm(v_means2d, dim=1) * size_px
+        self.views += 1
 
 
 @torch.no_grad()
 def adapt(canonical: Hybrid, optimizer: Optimizer, demand: Demand, config: AdaptConfig, seed: int) -> None:
     """One round. Split ones move apart along their axes and shrink; both halves take their parent's moments."""
     visible = canonical.opacity_logits.sigmoid() >= config.min_opacity
+    if demand.views >= config.views_to_judge:
+        visible &= demand.pull > 0
     room = config.max_gaussians - int(visible.sum())
     count = max(0, min(int(config.grow * canonical.num_gaussians), room))
     pull = torch.where(visible, demand.pull, -1.0)

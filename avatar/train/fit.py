@@ -6,11 +6,20 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from avatar.checkpoint import load_avatar, load_tensors, newest_checkpoint, save_avatar, save_tensors, write_checkpoint
+from avatar.checkpoint import (
+    load_avatar,
+    load_tensors,
+    newest_checkpoint,
+    save_avatar,
+    save_tensors,
+    to_json,
+    write_checkpoint,
+)
 from avatar.losses import LossConfig, Stretch, compare
 from avatar.model import Avatar, AvatarConfig
 from avatar.render import RenderConfig, render
@@ -126,25 +135,27 @@ class Fit:
         self.avatar = load_avatar(folder)
         tensors = load_tensors(folder / "training.safetensors")
         progress = json.loads((folder / "training.json").read_text())
-        if progress["capture"] != self.capture.name or progress["split"] != self.split.name:
-            raise ValueError(
-                f"{self.run}: holds a fit of {progress['capture']}/{progress['split']}, not of "
-                f"{self.capture.name}/{self.split.name}; give another --run, or --overwrite"
-            )
+        for name, wanted in self._identity().items():
+            if progress.get(name) != wanted:
+                raise ValueError(f"{self.run}: holds a fit with another {name}; give another --run, or --overwrite")
         self.step, self.seconds, self.rounds = progress["step"], progress["seconds"], progress["rounds"]
         self.demand = Demand(self.avatar.canonical.num_gaussians)
-        self.demand.pull = tensors.pop("demand")
+        self.demand.pull, self.demand.views = tensors.pop("demand"), progress["views"]
         self.optimizer = Optimizer(self.avatar, self.config.rates)
         self.optimizer.load(tensors)
+
+    def _identity(self) -> dict[str, Any]:
+        """What a run must have in common with the one it takes up."""
+        return {"capture": self.capture.name, "split": self.split.name, "recipe": to_json(self.config)}
 
     def save(self) -> Path:
         """Write a checkpoint now."""
         progress = {
-            "capture": self.capture.name,
-            "split": self.split.name,
+            **self._identity(),
             "step": self.step,
             "seconds": self.seconds,
             "rounds": self.rounds,
+            "views": self.demand.views,
         }
 
         def fill(folder: Path) -> None:
