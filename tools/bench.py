@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from rich import box
 from rich.table import Table
 from tyro.conf import Positional
 
@@ -21,7 +22,7 @@ class BenchCommand:
     Example: avatar bench rasterize --json speed.json
 
     Attributes:
-        name: rasterize, the engine beside its specification in torch on one thread; animate, frames a second of a moving
+        name: rasterize, the engine beside its specification in torch (one thread); animate, frames a second of a moving
             avatar; or step, one training step on the embedded sample, part by part.
         json: also write the figures to this file.
         rounds: how often everything is measured; by default enough for a steady median.
@@ -58,7 +59,9 @@ def run(config: BenchCommand) -> None:
 def _print_table(name: str, rows: Sequence[dict[str, object]], machine: dict[str, object]) -> None:
     columns = list(dict.fromkeys(column for row in rows for column in row))
     facts = ", ".join(f"{key} {value}" for key, value in machine.items())
-    table = Table(*(column.replace("_", " ") for column in columns), title=f"bench {name}", caption=facts)
+    table = Table(title=f"bench {name}", caption=facts, box=box.SIMPLE)
+    for column in columns:
+        table.add_column(column.replace("_", " "), justify="left" if isinstance(rows[0].get(column), str) else "right")
     for row in rows:
         table.add_row(*("" if row.get(column) is None else str(row[column]) for column in columns))
     console.print(table)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from avatar.checkpoint import load_avatar
+from avatar.checkpoint import load_avatar, newest_checkpoint
 from avatar.evaluate import ImageResult, Report, evaluate
 from avatar.evaluate.protocol import RenderFrame
 from avatar.model import Avatar
@@ -42,7 +42,7 @@ class EvaluateCommand:
 def run(config: EvaluateCommand) -> None:
     """Measure, keep the figures in the run folder, write the report, print the means."""
     use_all_cores()
-    avatar = load_avatar(config.run).eval()
+    avatar = load_avatar(newest_checkpoint(config.run)).eval()
     capture = capture_for(avatar, config.capture, config.split)
     view = view_of(avatar, is_own(config.run, capture))
     report = measured(capture, config.split, view)

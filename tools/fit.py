@@ -59,14 +59,15 @@ def run(config: FitCommand) -> None:
     limits, recipe = config.limits, make_recipe(config.recipe, config.seed)
     capture = open_capture(config.capture)
     split = config.split or next((name for name in TRAINING_SPLITS if name in capture.splits), TRAINING_SPLITS[0])
-    capture.split(split)
     capture = open_capture(config.capture, split)
     record = RunRecord(
         recipe=config.recipe, seed=config.seed, capture=capture.name, split=split, frame_rate_hz=capture.frame_rate_hz
     )
     open_run(config.run, record, config.overwrite)
     fit = Fit(capture, capture.split(split), config.run, recipe, limits)
-    if fit.step:
+    if fit.fraction >= 1:
+        say(f"{config.run}: already finished; fit longer with --steps or --budget-seconds, or anew with --overwrite")
+    elif fit.step:
         say(f"{config.run}: goes on from step {fit.step}, {fit.seconds:.0f} s")
     train(fit)
     say(f"{config.run}: {fit.avatar.canonical.num_gaussians:,} Gaussians, {fit.step} steps, {fit.seconds:.0f} s")

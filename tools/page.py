@@ -26,8 +26,9 @@ FILM_FRAMES, FILM_FPS, FILM_SIZE_PX = 72, 15.0, (640, 480)
 def write_page(run: Path, avatar: Avatar, capture: Capture, view: RenderFrame) -> Path:
     """Write ``report/index.html`` of a run, and return its path; evaluations of older checkpoints are left out."""
     since = newest_checkpoint(run).stat().st_mtime
-    stored = sorted((run / "evaluation").glob("*.json"), key=lambda path: path.stem)
-    reports = [Report.read(path) for path in stored if path.stat().st_mtime >= since]
+    stored = [path for path in (run / "evaluation").glob("*.json") if path.stat().st_mtime >= since]
+    order = [*capture.splits, *sorted(path.stem for path in stored)]
+    reports = [Report.read(path) for path in sorted(stored, key=lambda path: order.index(path.stem))]
     examples = [
         example
         for report in reports

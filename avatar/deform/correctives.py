@@ -58,7 +58,7 @@ class CorrectivesConfig:
 
 
 class PoseFeatures(nn.Module):
-    """What the body does, in a few numbers: principal components of the joints' rotations from their mean over training.
+    """What the body does, in a few numbers: principal components of the joints' rotations over the training poses.
 
     The root's rotation is left out: where somebody faces does not change how cloth hangs.
     """
@@ -124,7 +124,7 @@ class Correctives(nn.Module):
         return self.encoder(features) + (self._neighbours_code(features) if row is None else self.codes[row])
 
     def _neighbours_code(self, features: Float[Tensor, " d"]) -> Float[Tensor, " m"]:
-        """The code of an unseen pose by Gaussian-process regression on the training poses (Rasmussen and Williams 2006).
+        """The code of an unseen pose by Gaussian-process regression on training poses (Rasmussen and Williams 2006).
 
         A pose far from all of them gets their mean. Worth 0.3 dB on novel poses.
         """

@@ -16,7 +16,7 @@ units                in the name where not the default: ``focal_px``, ``time_ms`
 ===================  ==================================================================================
 
 Shape letters: ``b`` batch, ``f`` frames, ``c`` cameras, ``j`` joints, ``v`` vertices, ``t`` triangles, ``n`` points or
-Gaussians, ``k`` harmonics or influences, ``h w`` image, ``r`` rays, ``s`` samples, ``d`` features, ``p`` shape parameters.
+Gaussians, ``k`` harmonics or influences, ``h w`` image, ``r`` rays, ``s`` samples, ``d`` features, ``p`` shape values.
 """
 
 from .body import Body, Pose, Shape
