@@ -1,0 +1,158 @@
+"""A capture becomes an avatar, which is measured, filmed and exported: the verbs one after the other."""
+
+import json
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import av
+import cv2
+import pytest
+
+from avatar.evaluate import METRICS, Report
+from avatar.export import read_ply
+from avatar.train import Fit, read_events
+
+Command = Callable[..., int]
+STEPS = 12
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("runs") / "dancer"
+
+
+@pytest.fixture
+def fitted(run: Path, command: Command, capture: Path) -> Path:
+    """A run that is finished."""
+    assert command("fit", "hybrid", "--capture", capture, "--run", run, "--steps", STEPS) == 0
+    return run
+
+
+def test_fit_interrupted_goes_on(
+    command: Command, capture: Path, run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    frame = Fit.frame
+
+    def interrupted(self: Fit, step: int) -> object:
+        if step == 4:
+            signal.raise_signal(signal.SIGINT)
+        return frame(self, step)
+
+    words = ["fit", "hybrid", "--capture", capture, "--run", run, "--steps", STEPS]
+    monkeypatch.setattr(Fit, "frame", interrupted)
+    assert command(*words) == 130
+    assert "The same command goes on from here" in capsys.readouterr().out
+    assert [path.name for path in run.glob("checkpoint-*")] == ["checkpoint-0000005"]
+    monkeypatch.undo()
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert command(*words) == 0
+    said = capsys.readouterr().out
+    assert "goes on from step 5" in said
+    assert f"avatar evaluate --run {run} --capture {capture} --split test_novel_view" in said
+    assert [path.name for path in run.glob("checkpoint-*")] == [f"checkpoint-{STEPS:07d}"]
+    assert read_events(run / "events.jsonl")[-1]["step"] == 10
+
+
+def test_a_finished_fit_stays(command: Command, capture: Path, fitted: Path, capsys: pytest.CaptureFixture[str]):
+    assert command("fit", "hybrid", "--capture", capture, "--run", fitted, "--steps", STEPS) == 0
+    assert "already finished" in capsys.readouterr().out
+
+
+def test_another_fit_needs_another_folder(
+    command: Command, capture: Path, fitted: Path, capsys: pytest.CaptureFixture[str]
+):
+    assert command("fit", "hybrid", "--capture", capture, "--run", fitted, "--steps", STEPS, "--seed", 1) == 2
+    assert "with seed 0, not a fit of hybrid to dancer/train with seed 1" in capsys.readouterr().err
+
+
+def test_evaluate_writes_figures_and_report(
+    command: Command, capture: Path, fitted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("AVATAR_CACHE", str(tmp_path / "empty"))
+    figures = tmp_path / "figures.json"
+    assert command("evaluate", "--run", fitted, "--capture", capture, "--json", figures) == 0
+    stored = json.loads(figures.read_text())
+    assert {"split", "num_images", "seconds_per_image", *METRICS} <= stored.keys()
+    assert (stored["split"], stored["num_images"], stored["lpips_vgg"]) == ("test_novel_view", 2, None)
+    assert stored["psnr"] > 15
+    film = fitted / "report" / "turntable.mp4"
+    filmed = film.stat().st_mtime_ns
+    assert command("evaluate", "--run", fitted, "--capture", capture, "--split", "test_novel_pose") == 0
+    assert film.stat().st_mtime_ns == filmed, "the same avatar is filmed once"
+    page = (fitted / "report" / "index.html").read_text()
+    assert page.index("test_novel_view") < page.index("test_novel_pose")
+    assert "12 steps" in page or "10 steps" in page
+    assert Report.read(fitted / "evaluation" / "test_novel_pose.json").split == "test_novel_pose"
+
+
+def test_render_films_an_orbit(command: Command, fitted: Path, tmp_path: Path):
+    assert command("render", "--run", fitted, "--out", tmp_path / "a.mp4", "--size", 64, "--fps", 4) == 0
+    with av.open(str(tmp_path / "a.mp4")) as film:
+        stream = film.streams.video[0]
+        assert (stream.height, stream.width, stream.average_rate) == (64, 48, 4)
+        assert sum(1 for _ in film.decode(stream)) == 7, "from time step 0 to 12 at 8 a second"
+
+
+def test_render_freezes_one_time_step(command: Command, fitted: Path, tmp_path: Path):
+    assert command("render", "--run", fitted, "--out", tmp_path / "a", "--size", 32, "--frames", 8) == 0
+    assert len(list((tmp_path / "a").glob("*.png"))) == 72
+
+
+def test_render_looks_through_a_camera(command: Command, capture: Path, fitted: Path, tmp_path: Path):
+    words = ["--capture", capture, "--path", "camera_1", "--frames", "3:5", "--background", "0,0,1"]
+    assert command("render", "--run", fitted, "--out", tmp_path / "a", *words) == 0
+    pictures = [cv2.imread(str(path)) for path in sorted((tmp_path / "a").iterdir())]
+    truth = cv2.imread(str(capture / "camera_1" / "000003.jpg"))
+    assert truth is not None
+    assert len(pictures) == 2
+    for picture in pictures:
+        assert picture is not None
+        assert picture.shape == truth.shape
+        assert picture[0, 0].tolist() == [255, 0, 0]
+        assert picture.reshape(-1, 3).std(0).min() > 5, "somebody is there"
+
+
+def test_render_takes_the_poses_of_another_capture(command: Command, capture: Path, fitted: Path, tmp_path: Path):
+    words = ["--poses", capture, "--frames", "20:", "--size", 64]
+    assert command("render", "--run", fitted, "--out", tmp_path / "a.png", *words) == 0
+    assert (tmp_path / "a.png").is_file()
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (["--out", "a.gif"], "expected .mp4, .png or a folder"),
+        (["--out", "a.png", "--path", "camera_1"], "--capture to say whose camera"),
+        (["--out", "a.png", "--path", "cam", "--capture", "{capture}"], "there are orbit, camera_0, camera_1"),
+        (["--out", "a.png", "--frames", "90:"], "time steps 90:: the motion has 0 to 12"),
+        (["--out", "a.png", "--frames", "x"], "from:to"),
+    ],
+)
+def test_render_refuses(
+    words: list[str], reason: str, command: Command, capture: Path, fitted: Path, capsys: pytest.CaptureFixture[str]
+):
+    capsys.readouterr()
+    assert command("render", "--run", fitted, *(word.format(capture=capture) for word in words)) == 2
+    assert reason in capsys.readouterr().err
+
+
+def test_export_writes_gaussians_that_viewers_open(command: Command, capture: Path, fitted: Path, tmp_path: Path):
+    poses = {"rest": [], "own": ["--frame", 8], "other": ["--frame", 20, "--poses", capture]}
+    means = {}
+    for name, words in poses.items():
+        assert command("export", "--run", fitted, "--out", tmp_path / f"{name}.ply", *words) == 0
+        means[name] = read_ply(tmp_path / f"{name}.ply").means
+    height = means["rest"][:, 1].amax() - means["rest"][:, 1].amin()
+    assert 1.4 < float(height) < 2.1, "a standing person's height is along y"
+    assert not means["own"].allclose(means["rest"], atol=0.05)
+    assert not means["own"].allclose(means["other"], atol=0.05)
+
+
+def test_overwrite_begins_anew(command: Command, capture: Path, fitted: Path, capsys: pytest.CaptureFixture[str]):
+    (fitted / "notes.txt").write_text("mine")
+    words = ["fit", "hybrid", "--capture", capture, "--run", fitted, "--budget-seconds", 0.3, "--overwrite"]
+    assert command(*words) == 0
+    assert "goes on" not in capsys.readouterr().out
+    assert not (fitted / "report").exists()
+    assert (fitted / "notes.txt").read_text() == "mine"
