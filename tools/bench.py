@@ -1,5 +1,6 @@
 """``avatar bench``: how fast the parts are on this machine."""
 
+import itertools
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -57,9 +58,9 @@ def run(config: BenchCommand) -> None:
 
 
 def _print_table(name: str, rows: Sequence[dict[str, object]], machine: dict[str, object]) -> None:
-    columns = list(dict.fromkeys(column for row in rows for column in row))
+    columns = [column for column in dict.fromkeys(itertools.chain(*rows)) if column != "rounds"]  # it is in the file
     facts = ", ".join(f"{key} {value}" for key, value in machine.items())
-    table = Table(title=f"bench {name}", caption=facts, box=box.SIMPLE)
+    table = Table(title=f"bench {name}", caption=facts, box=box.SIMPLE, padding=0)
     for column in columns:
         table.add_column(column.replace("_", " "), justify="left" if isinstance(rows[0].get(column), str) else "right")
     for row in rows:
