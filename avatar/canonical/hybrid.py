@@ -125,8 +125,18 @@ class Hybrid(nn.Module):
 
     @torch.no_grad()
     def replace_rows(self, rows: dict[str, Tensor]) -> None:
-        """Set every tensor of ``PER_GAUSSIAN`` to new rows, whose number may differ; parameters become new objects."""
+        """Set every tensor of ``PER_GAUSSIAN`` to new rows, whose number may differ; parameters become new objects.
+
+        Raises ValueError for rows of another number, shape or dtype than the rest.
+        """
         assert set(rows) == set(PER_GAUSSIAN)
+        for name, value in rows.items():
+            found, (size, dtype) = getattr(self, name), (value.shape, value.dtype)
+            expected = (len(rows["triangles"]), *found.shape[1:])
+            if size != expected or dtype != found.dtype:
+                raise ValueError(f"{name}: expected {found.dtype} {expected}, got {dtype} {tuple(size)}")
+        if not bool(((rows["triangles"] >= 0) & (rows["triangles"] < len(self.template.faces))).all()):
+            raise ValueError(f"triangles: expected 0 to {len(self.template.faces) - 1}, got others")
         for name, value in rows.items():
             is_parameter = isinstance(getattr(self, name), nn.Parameter)
             setattr(self, name, nn.Parameter(value.contiguous()) if is_parameter else value.contiguous())

@@ -78,7 +78,7 @@ def test_fewer_than_triangles_go_by_area() -> None:
 @pytest.mark.parametrize("count", [5, 12, 400])
 def test_their_shares_of_area_make_up_the_surface(count: int) -> None:
     config = HybridConfig(num_gaussians=count, relative_size=0.6, relative_thickness=0.1)
-    scales = Hybrid(box(), config)().scales
+    scales = Hybrid(box(), config)().scales.detach()
     shares = (scales[:, 0] / 0.6).square()
     expected = 2 * (0.2 * 0.4 + 0.2 * 0.8 + 0.4 * 0.8)
     assert float(shares.sum()) == pytest.approx(expected, rel=1e-4)
@@ -190,7 +190,12 @@ def test_replaced_rows_are_bound_anew() -> None:
 
 @pytest.mark.parametrize(
     ("name", "rows"),
-    [("quats", torch.ones(3, 3)), ("offsets", torch.ones(2, 3)), ("colors", torch.ones(3, 3, dtype=torch.float64))],
+    [
+        ("quats", torch.ones(3, 3)),
+        ("offsets", torch.ones(2, 3)),
+        ("colors", torch.ones(3, 3, dtype=torch.float64)),
+        ("triangles", torch.tensor([0, 5, 12])),
+    ],
 )
 def test_rows_that_do_not_fit_are_refused(name: str, rows: Tensor) -> None:
     canonical = hybrid()
