@@ -54,8 +54,7 @@ class Motion:
 
     def resampled(self, frames_per_second: float, count: int | None = None) -> list[Pose]:
         """Poses at an even rate: once through the motion, or to and fro until there are ``count``."""
-        steps = self.frame_ids[-1] - self.frame_ids[0]
-        duration = steps / self.frame_rate_hz
+        duration = (self.frame_ids[-1] - self.frame_ids[0]) / self.frame_rate_hz
         times = torch.arange(count or int(duration * frames_per_second) + 1) / frames_per_second
         return self.between(duration - (times % max(2 * duration, 1e-9) - duration).abs())
 
