@@ -2,9 +2,10 @@
 
 import hashlib
 import io
-import pickle  # noqa: TID251
+import pickle
 import tarfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from safetensors.numpy import load_file
 from avatar import assets
 
 
-def small_net(backbone: str) -> dict[str, object]:
+def small_net(backbone: str) -> dict[str, Any]:
     """Parameters nested and named as in the checkpoints, with one convolution of 3 to 4 channels."""
     random = np.random.default_rng(0)
     convolution = {"kernel": random.random((5, 7, 3, 4), "f4"), "bias": random.random(4, "f4")}
@@ -50,7 +51,7 @@ def test_weights_become_safetensors_in_torch_layout(tmp_path: Path, archive: Pat
     assert paths == {net: assets.lpips_path(net, tmp_path / "cache") for net in ("alex", "vgg")}
     stored, source = load_file(paths["vgg"]), small_net("VGG16_0")
     assert set(stored) == {"convolutions.0.weight", "convolutions.0.bias", *(f"linears.{i}" for i in range(5))}
-    kernel = source["VGG16_0"]["Conv_0"]["kernel"]  # pyright: ignore
+    kernel = source["VGG16_0"]["Conv_0"]["kernel"]
     assert stored["convolutions.0.weight"].shape == (4, 3, 5, 7)
     assert stored["convolutions.0.weight"][2, 1, 4, 6] == kernel[4, 6, 1, 2]
     assert sorted(path.name for path in (tmp_path / "cache" / "lpips").iterdir()) == [

@@ -1,6 +1,7 @@
 """Gaussians rooted on a box: where they start, and how each parameter moves them."""
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -226,6 +227,6 @@ def test_the_state_is_parameters_and_roots() -> None:
         ("smallest_m", 0.0),
     ],
 )
-def test_configs_are_checked(field: str, value: float) -> None:
+def test_configs_are_checked(field: str, value: Any) -> None:
     with pytest.raises(ValueError, match=rf"HybridConfig\.{field}: expected .*, got {value}"):
         HybridConfig(**{field: value})
