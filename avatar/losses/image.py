@@ -26,7 +26,7 @@ class LossConfig:
 
     def __post_init__(self) -> None:
         for name in ("l1", "dssim", "mask"):
-            if getattr(self, name) < 0:
+            if not getattr(self, name) >= 0:
                 raise ValueError(f"LossConfig.{name}: expected zero or more, got {getattr(self, name)}")
 
 

@@ -38,7 +38,7 @@ class AdaptConfig:
         if not 0 <= self.start <= self.stop <= 1:
             raise ValueError(f"AdaptConfig: expected 0 <= start <= stop <= 1, got {self.start} and {self.stop}")
         for name in ("rounds", "grow", "max_gaussians", "min_opacity", "views_to_judge"):
-            if getattr(self, name) < 0:
+            if not getattr(self, name) >= 0:
                 raise ValueError(f"AdaptConfig.{name}: expected zero or more, got {getattr(self, name)}")
 
     def rounds_due(self, fraction: float) -> int:
