@@ -24,7 +24,7 @@ COLUMNS: Mapping[str, tuple[str, int, str, str]] = {
     "ms_ssim": ("MS-SSIM", 4, "↑", "whole image, data range 1"),
     "flip": ("FLIP", 4, "↓", "whole image, 67 pixels per degree"),
     "lpips_alex": ("LPIPS-Alex", 4, "↓", "whole image"),
-    "lpips_vgg": ("LPIPS-VGG", 4, "↓", "whole image"),
+    "lpips_vgg": ("LPIPS-VGG", 4, "↓", "whole image, mean of up to ten images evenly spread"),
 }
 
 CARD_METRICS = ("psnr", "psnr_mask", "ssim", "flip")
