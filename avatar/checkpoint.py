@@ -6,6 +6,7 @@ whatever carries the name is whole.
 
 import dataclasses
 import json
+import math
 import os
 import shutil
 import types
@@ -45,17 +46,29 @@ def from_json(kind: type[T], data: Any) -> T:
     unknown = set(data) - set(hints) - {"kind"}
     if unknown:
         raise ValueError(f"config.json: {kind.__name__} has no field {', '.join(sorted(unknown))}")
-    return kind(**{name: _value(hints[name], value) for name, value in data.items() if name != "kind"})
+    fields = {name: value for name, value in data.items() if name != "kind"}
+    return kind(**{name: _value(hints[name], value, f"{kind.__name__}.{name}") for name, value in fields.items()})
 
 
-def _value(hint: Any, data: Any) -> Any:
-    options = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
-    if isinstance(data, dict):
-        for option in options:
-            if isinstance(option, type) and option.__name__ == data.get("kind"):
+def _value(hint: Any, data: Any, name: str) -> Any:
+    is_choice = typing.get_origin(hint) in (types.UnionType, typing.Union, typing.Literal)
+    for option in typing.get_args(hint) if is_choice else (hint,):
+        match data:
+            case {"kind": kind} if isinstance(option, type) and option.__name__ == kind:
                 return from_json(option, data)
-        raise ValueError(f"config.json: expected one of {options}, got {data.get('kind')!r}")
-    return tuple(_value(Any, value) for value in data) if isinstance(data, list) else data
+            case list() if typing.get_origin(option) is tuple:
+                items = typing.get_args(option)
+                hints = items[:1] * len(data) if items[1:] == (...,) else items
+                return tuple(_value(*pair, name) for pair in zip(hints, data, strict=True))
+            case int() | float() if option is float and not isinstance(data, bool) and math.isfinite(data):
+                return float(data)
+            case str() if data == option:
+                return data
+            case _:
+                if type(data) is option and option is not float:
+                    return data
+    found = data.get("kind") if isinstance(data, dict) else data
+    raise ValueError(f"config.json: {name}: expected {hint}, got {found!r}")
 
 
 def save_avatar(avatar: Avatar, folder: Path) -> None:
@@ -89,21 +102,23 @@ def load_avatar(folder: Path) -> Avatar:
             raise ValueError(f"expected format {FORMAT!r}, got {description.get('format')!r}")
         config = from_json(AvatarConfig, description["config"])
         shape = description["shape"]
-        names, values = tuple(shape), torch.tensor(list(shape.values()))
-        rig, frame_ids = description["rig"], description["frame_ids"]
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        person = Shape(names=tuple(shape), values=torch.tensor(list(shape.values()), dtype=torch.float32))
+        if not bool(person.values.isfinite().all()):
+            raise ValueError(f"shape: expected finite numbers, got {shape}")
+        rig, frame_ids = description["rig"], [int(frame) for frame in description["frame_ids"]]
+    except (KeyError, TypeError, AttributeError, ValueError, OverflowError, RecursionError) as error:
         raise ValueError(f"{path}: not an avatar's config: {error}") from error
     tensors = load_tensors(folder / "avatar.safetensors")
     try:
         poses = Pose(
             local_quats=tensors.pop("poses.local_quats"), root_position_world=tensors.pop("poses.root_position_world")
         )
-        person = Shape(names=names, values=values)
         avatar = Avatar(shape=person, poses=poses, frame_ids=frame_ids, config=config, rig=rig)
         avatar.canonical.replace_rows({name: tensors[f"canonical.{name}"] for name in PER_GAUSSIAN})
         avatar.load_state_dict(tensors)
-    except (KeyError, RuntimeError) as error:
-        raise ValueError(f"{folder}: avatar.safetensors does not fit config.json: {error}") from error
+    except (KeyError, RuntimeError, ValueError, TypeError, IndexError) as error:
+        reason = " ".join(str(error).split())
+        raise ValueError(f"{folder}: avatar.safetensors does not fit config.json: {reason}") from error
     return avatar
 
 
@@ -129,7 +144,7 @@ def load_tensors(path: Path) -> dict[str, Tensor]:
 
 def newest_checkpoint(run: Path) -> Path:
     """The complete checkpoint with the highest step. FileNotFoundError when there is none."""
-    found = [path for path in run.glob(f"{_PREFIX}*") if path.name.removeprefix(_PREFIX).isdigit()]
+    found = [path for path in run.glob(f"{_PREFIX}*") if path.name.removeprefix(_PREFIX).isdecimal()]
     if not found:
         raise FileNotFoundError(f"{run}: no checkpoint here; make one with `avatar fit hybrid --run {run} ...`")
     return max(found, key=lambda path: int(path.name.removeprefix(_PREFIX)))

@@ -39,6 +39,8 @@ class Avatar(nn.Module):
         shape: the person's body shape.
         poses: captured poses of the training frames, whose statistics and corrections the avatar has learnt.
         frame_ids: which frames of the capture these are.
+
+    Making one raises ValueError for an unknown rig, and for a shape or poses that are not the rig's.
     """
 
     def __init__(
@@ -54,12 +56,15 @@ class Avatar(nn.Module):
         super().__init__()
         self.rig, self.shape, self.poses, self.frame_ids, self.config = rig, shape, poses, tuple(frame_ids), config
         self._shaped = load_body(rig).shaped(shape)
+        joints = len(self._shaped.rig.parents)
+        expected, found = (len(self.frame_ids), joints, 4), tuple(poses.local_quats.shape)
+        if found != expected:
+            raise ValueError(f"poses.local_quats: expected {expected}, one pose for each of frame_ids, got {found}")
         template = self._shaped.rest
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.deform = Deformer(template, poses, self.frame_ids, config.deform)
         self.canonical = Hybrid(template, config.canonical, seed)
-        joints = len(self._shaped.rig.parents)
         self.refinement = PoseRefinement(self.frame_ids, joints) if config.refine_poses else None
 
     @property

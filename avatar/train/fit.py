@@ -68,7 +68,6 @@ class FitConfig:
         adapt: how the number of Gaussians changes.
         stretch: weight of the displacement's smoothness.
         pose_prior: weight of the squared pose corrections.
-        code_prior: weight of the squared frame codes: what the pose explains shall not be left to them.
         checkpoint_seconds: time between checkpoints.
         seed: of everything random.
     """
@@ -80,7 +79,6 @@ class FitConfig:
     adapt: AdaptConfig = field(default_factory=AdaptConfig)
     stretch: float = 3.0
     pose_prior: float = 1.0
-    code_prior: float = 0.0
     checkpoint_seconds: float = 20.0
     seed: int = 0
 
@@ -211,6 +209,11 @@ class Fit:
         probe = torch.zeros(avatar.canonical.num_gaussians, 2, requires_grad=True)
         image = render(scene, frame.camera, RenderConfig(), probe)
         terms = compare(image, frame, self.config.losses)
+        if not bool(terms.total.isfinite()):
+            raise ValueError(
+                f"{self.run}: step {self.step}: the loss is {float(terms.total):g} for frame {frame.frame_id} of camera "
+                f"{frame.camera.name}; lower the rates, or leave that picture out of the split"
+            )
         (terms.total + self._regularisation()).backward()
         assert probe.grad is not None
         self.demand.add(probe.grad, max(frame.camera.height, frame.camera.width))
@@ -219,12 +222,9 @@ class Fit:
         return float(terms.total.detach()), -10 * math.log10(max(float(error), 1e-10))
 
     def _regularisation(self) -> Tensor:
-        config, avatar = self.config, self.avatar
-        total = config.stretch * self._stretch(avatar.canonical.displacement)
-        if avatar.refinement is not None:
-            total = total + config.pose_prior * avatar.refinement.axis_angles.square().mean()
-        if avatar.deform.correctives is not None:
-            total = total + config.code_prior * avatar.deform.correctives.codes.square().mean()
+        total = self.config.stretch * self._stretch(self.avatar.canonical.displacement)
+        if self.avatar.refinement is not None:
+            total = total + self.config.pose_prior * self.avatar.refinement.axis_angles.square().mean()
         return total
 
     def _log(self, report: StepReport) -> None:
