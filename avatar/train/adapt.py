@@ -37,7 +37,9 @@ class AdaptConfig:
     def __post_init__(self) -> None:
         if not 0 <= self.start <= self.stop <= 1:
             raise ValueError(f"AdaptConfig: expected 0 <= start <= stop <= 1, got {self.start} and {self.stop}")
-        for name in ("rounds", "grow", "max_gaussians", "min_opacity", "views_to_judge"):
+        if not 0 <= self.grow <= 1:
+            raise ValueError(f"AdaptConfig.grow: expected 0 to 1, got {self.grow}")
+        for name in ("rounds", "max_gaussians", "min_opacity", "views_to_judge"):
             if not getattr(self, name) >= 0:
                 raise ValueError(f"AdaptConfig.{name}: expected zero or more, got {getattr(self, name)}")
 

@@ -82,6 +82,11 @@ class FitConfig:
     checkpoint_seconds: float = 20.0
     seed: int = 0
 
+    def __post_init__(self) -> None:
+        for name in ("stretch", "pose_prior", "code_prior", "checkpoint_seconds"):
+            if not getattr(self, name) >= 0:
+                raise ValueError(f"FitConfig.{name}: expected zero or more, got {getattr(self, name)}")
+
 
 @dataclass(frozen=True, kw_only=True)
 class StepReport:
@@ -130,15 +135,20 @@ class Fit:
 
     def _resume(self) -> None:
         folder = newest_checkpoint(self.run)
+        try:
+            progress = json.loads((folder / "training.json").read_text())
+            found = {name: progress[name] for name in self._identity()}
+            self.step, self.seconds, self.rounds = progress["step"], progress["seconds"], progress["rounds"]
+            views = progress["views"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise ValueError(f"{folder / 'training.json'}: damaged ({error!r}); fit again with --overwrite") from error
+        for name, wanted in self._identity().items():
+            if found[name] != wanted:
+                raise ValueError(f"{self.run}: holds a fit with another {name}; give another --run, or --overwrite")
         self.avatar = load_avatar(folder)
         tensors = load_tensors(folder / "training.safetensors")
-        progress = json.loads((folder / "training.json").read_text())
-        for name, wanted in self._identity().items():
-            if progress.get(name) != wanted:
-                raise ValueError(f"{self.run}: holds a fit with another {name}; give another --run, or --overwrite")
-        self.step, self.seconds, self.rounds = progress["step"], progress["seconds"], progress["rounds"]
         self.demand = Demand(self.avatar.canonical.num_gaussians)
-        self.demand.pull, self.demand.views = tensors.pop("demand"), progress["views"]
+        self.demand.pull, self.demand.views = tensors.pop("demand"), views
         self.optimizer = Optimizer(self.avatar, self.config.rates)
         self.optimizer.load(tensors)
 
@@ -211,8 +221,8 @@ class Fit:
         terms = compare(image, frame, self.config.losses)
         if not bool(terms.total.isfinite()):
             raise ValueError(
-                f"{self.run}: step {self.step}: the loss is {float(terms.total):g} for frame {frame.frame_id} of camera "
-                f"{frame.camera.name}; lower the rates, or leave that picture out of the split"
+                f"{self.run}: step {self.step}: the loss is {float(terms.total):g} in frame {frame.frame_id} of "
+                f"camera {frame.camera.name}; lower the rates, or leave that picture out of the split"
             )
         (terms.total + self._regularisation()).backward()
         assert probe.grad is not None
