@@ -83,7 +83,7 @@ class FitConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("stretch", "pose_prior", "code_prior", "checkpoint_seconds"):
+        for name in ("stretch", "pose_prior", "checkpoint_seconds"):
             if not getattr(self, name) >= 0:
                 raise ValueError(f"FitConfig.{name}: expected zero or more, got {getattr(self, name)}")
 
