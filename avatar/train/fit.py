@@ -219,12 +219,14 @@ class Fit:
         probe = torch.zeros(avatar.canonical.num_gaussians, 2, requires_grad=True)
         image = render(scene, frame.camera, RenderConfig(), probe)
         terms = compare(image, frame, self.config.losses)
-        if not bool(terms.total.isfinite()):
-            raise ValueError(
-                f"{self.run}: step {self.step}: the loss is {float(terms.total):g} in frame {frame.frame_id} of "
-                f"camera {frame.camera.name}; lower the rates, or leave that picture out of the split"
-            )
         (terms.total + self._regularisation()).backward()
+        # Of the gradient, not of the loss: a Gaussian that is no number is not drawn, and the loss looks healthy.
+        gradients = [parameter.grad for parameter in avatar.parameters() if parameter.grad is not None]
+        if not bool(torch.nn.utils.get_total_norm(gradients).isfinite()):
+            raise ValueError(
+                f"{self.run}: step {self.step}: the gradient is no number in frame {frame.frame_id} of camera "
+                f"{frame.camera.name}; lower the rates, or leave that picture out of the split"
+            )
         assert probe.grad is not None
         self.demand.add(probe.grad, max(frame.camera.height, frame.camera.width))
         self.optimizer.step(self.config.rate_factor(fraction))

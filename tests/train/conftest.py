@@ -1,0 +1,66 @@
+"""A corner of the sample capture, and a fit small enough to repeat."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from avatar.canonical import HybridConfig
+from avatar.captures import open_capture
+from avatar.deform import CorrectivesConfig, DeformConfig
+from avatar.engine import set_threads
+from avatar.model import AvatarConfig
+from avatar.structs import Capture, Split
+from avatar.train import AdaptConfig, Fit, FitConfig, Limits
+
+SAMPLE = Path(__file__).resolve().parents[2] / "data" / "samples" / "dancer"
+CORNER = Split(name="corner", frame_ids=(0, 7, 14), camera_ids=(0, 3))
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """For torch and for the engine."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    set_threads(1)
+    yield
+    torch.set_num_threads(threads)
+    set_threads(None)
+
+
+@pytest.fixture(scope="session")
+def sample() -> Capture:
+    """The dancer."""
+    return open_capture(SAMPLE, "train")
+
+
+@pytest.fixture(scope="session")
+def corner() -> Split:
+    """Six pictures."""
+    return CORNER
+
+
+@pytest.fixture(scope="session")
+def recipe() -> FitConfig:
+    """Everything that a fit can have, in small."""
+    correctives = CorrectivesConfig(num_modes=4, num_control_points=60, num_features=2, hidden=8)
+    return FitConfig(
+        avatar=AvatarConfig(
+            canonical=HybridConfig(num_gaussians=1500, sh_degree=1),
+            deform=DeformConfig(correctives=correctives),
+            refine_poses=True,
+        ),
+        adapt=AdaptConfig(start=0.2, rounds=3, max_gaussians=1700, views_to_judge=5),
+        checkpoint_seconds=1000.0,
+    )
+
+
+@pytest.fixture
+def start(sample: Capture, corner: Split, recipe: FitConfig) -> Callable[..., Fit]:
+    """A fit in a folder, new or taken up."""
+
+    def start(run: Path, config: FitConfig = recipe, steps: int = 20, split: Split = corner) -> Fit:
+        return Fit(sample, split, run, config, Limits(steps=steps))
+
+    return start

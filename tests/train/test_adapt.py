@@ -1,0 +1,243 @@
+"""Splitting and pruning, on a box."""
+
+import math
+from typing import Any
+
+import pytest
+import torch
+import trimesh
+from torch import Tensor
+
+from avatar.canonical import Hybrid, HybridConfig
+from avatar.canonical.hybrid import PER_GAUSSIAN
+from avatar.structs import Mesh
+from avatar.train import AdaptConfig, LearningRates
+from avatar.train.adapt import Demand, adapt
+from avatar.train.optimizer import Optimizer
+
+COUNT = 60
+GROW = AdaptConfig(grow=0.1, min_opacity=0.02, views_to_judge=3)
+
+
+class Wearing(torch.nn.Module):
+    """What names the parameters as an avatar does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        box = trimesh.creation.box(extents=[0.2, 0.4, 0.8])
+        template = Mesh(vertices=torch.tensor(box.vertices, dtype=torch.float32), faces=torch.tensor(box.faces))
+        self.canonical = Hybrid(template, HybridConfig(num_gaussians=COUNT, sh_degree=1))
+
+
+@pytest.fixture
+def worn() -> Wearing:
+    """Sixty Gaussians, each of its own."""
+    module, generator = Wearing(), torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter += 0.1 * torch.randn(parameter.shape, generator=generator)
+    return module
+
+
+def stepped(module: Wearing) -> Optimizer:
+    """An optimizer after two steps, so that every parameter has moments of its own."""
+    optimizer, generator = Optimizer(module, LearningRates()), torch.Generator().manual_seed(1)
+    for _ in range(2):
+        for parameter in module.parameters():
+            parameter.grad = torch.randn(parameter.shape, generator=generator)
+        optimizer.step(1.0)
+    return optimizer
+
+
+def demand(pull: Tensor | None = None, views: int = 5) -> Demand:
+    """By default, the later a Gaussian, the harder it is pulled."""
+    made = Demand(COUNT)
+    made.pull = torch.arange(1.0, COUNT + 1) if pull is None else pull
+    made.views = views
+    return made
+
+
+def rows_of(canonical: Hybrid) -> dict[str, Tensor]:
+    return {name: getattr(canonical, name).detach().clone() for name in PER_GAUSSIAN}
+
+
+def test_demand_sums_lengths_in_pictures() -> None:
+    made = Demand(2)
+    made.add(torch.tensor([[0.3, 0.4], [0.0, 0.0]]), 100)
+    made.add(torch.tensor([[0.0, 1.0], [0.0, -2.0]]), 10)
+    assert made.pull.tolist() == pytest.approx([60.0, 20.0])
+    assert made.views == 2
+
+
+def test_the_most_wanted_are_split(worn: Wearing) -> None:
+    before = rows_of(worn.canonical)
+    adapt(worn.canonical, stepped(worn), demand(), GROW, seed=0)
+    assert worn.canonical.num_gaussians == COUNT + 6
+    parents, _ = halves(worn, before)
+    assert sorted(parents.tolist()) == list(range(COUNT - 6, COUNT))
+
+
+def halves(worn: Wearing, before: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+    """Where both halves of each split one are now; the first stays where its parent was."""
+    roots = worn.canonical.barycentrics
+    second = torch.arange(COUNT, len(roots))
+    return torch.stack([(before["barycentrics"] == row).all(1).nonzero()[0, 0] for row in roots[second]]), second
+
+
+def test_halves_part_evenly_and_shrink(worn: Wearing) -> None:
+    optimizer = stepped(worn)
+    before = rows_of(worn.canonical)
+    axes, sizes = worn.canonical.surface_axes()
+    adapt(worn.canonical, optimizer, demand(), GROW, seed=0)
+    after = rows_of(worn.canonical)
+    parents, second = halves(worn, before)
+    middle = (after["offsets"][parents] + after["offsets"][second]) / 2
+    torch.testing.assert_close(middle, before["offsets"][parents], atol=1e-6, rtol=0)
+    apart = (after["offsets"][second] - before["offsets"][parents])[:, None] @ axes[parents]
+    in_deviations = apart[:, 0] / sizes[parents]
+    assert 0.2 < float(in_deviations.abs().mean()) < 1.2
+    for half in (parents, second):
+        torch.testing.assert_close(after["log_scales"][half], before["log_scales"][parents] - math.log(1.5))
+        for name in ("quats", "opacity_logits", "colors", "sh_rest", "triangles", "barycentrics"):
+            assert torch.equal(after[name][half], before[name][parents]), name
+    others = torch.ones(COUNT, dtype=torch.bool)
+    others[parents] = False
+    for name in PER_GAUSSIAN:
+        assert torch.equal(after[name][:COUNT][others], before[name][others]), name
+
+
+def test_splits_follow_the_gaussians_own_axes(worn: Wearing) -> None:
+    """A needle splits along itself."""
+    with torch.no_grad():
+        worn.canonical.log_scales.copy_(torch.tensor([0.05, 1e-6, 1e-6]).log().expand(COUNT, 3))
+    before = rows_of(worn.canonical)
+    optimizer = Optimizer(worn, LearningRates())
+    axes, _ = worn.canonical.surface_axes()
+    adapt(worn.canonical, optimizer, demand(), GROW, seed=0)
+    parents, second = halves(worn, before)
+    apart = worn.canonical.offsets.detach()[second] - before["offsets"][parents]
+    along = (apart[:, None] @ axes[parents])[:, 0]
+    assert float(along[:, 1:].abs().max()) < 1e-4 * float(along[:, 0].abs().max())
+
+
+@pytest.mark.parametrize(("limit", "expected"), [(COUNT - 10, COUNT), (COUNT, COUNT), (COUNT + 4, COUNT + 4)])
+def test_there_are_never_more_than_the_maximum(worn: Wearing, limit: int, expected: int) -> None:
+    config = AdaptConfig(grow=0.5, max_gaussians=limit, views_to_judge=3)
+    adapt(worn.canonical, stepped(worn), demand(), config, seed=0)
+    assert worn.canonical.num_gaussians == expected
+
+
+@torch.no_grad()
+def test_faint_ones_are_dropped_and_make_room(worn: Wearing) -> None:
+    worn.canonical.opacity_logits[:7] = torch.tensor(0.019).logit()
+    worn.canonical.opacity_logits[7] = torch.tensor(0.021).logit()
+    before = rows_of(worn.canonical)
+    optimizer = Optimizer(worn, LearningRates())
+    pull = torch.arange(COUNT, 0, -1.0)  # the faint ones are pulled hardest, and yet not split
+    adapt(worn.canonical, optimizer, demand(pull), AdaptConfig(grow=0.5, max_gaussians=COUNT, views_to_judge=3), 0)
+    assert worn.canonical.num_gaussians == COUNT
+    assert torch.equal(worn.canonical.colors[: COUNT - 7], before["colors"][7:])
+    assert torch.equal(worn.canonical.colors[COUNT - 7 :], before["colors"][7:14])
+    assert bool((worn.canonical.opacity_logits.sigmoid() > 0.02).all())
+
+
+@pytest.mark.parametrize(("views", "dropped"), [(2, 0), (3, 20), (4, 20)])
+def test_what_nobody_sees_is_dropped_after_enough_views(worn: Wearing, views: int, dropped: int) -> None:
+    pull = torch.where(torch.arange(COUNT) % 3 == 0, 0.0, 1.0)
+    config = AdaptConfig(grow=0.0, views_to_judge=3)
+    before = rows_of(worn.canonical)
+    adapt(worn.canonical, stepped(worn), demand(pull, views), config, seed=0)
+    assert worn.canonical.num_gaussians == COUNT - dropped
+    if dropped:
+        assert torch.equal(worn.canonical.triangles, before["triangles"][pull > 0])
+
+
+def test_unseen_ones_are_not_split(worn: Wearing) -> None:
+    """Where fewer are seen than may be split, the others stay whole."""
+    pull = torch.zeros(COUNT)
+    pull[:5] = 1.0
+    adapt(worn.canonical, stepped(worn), demand(pull), AdaptConfig(grow=0.5, views_to_judge=3), seed=0)
+    assert worn.canonical.num_gaussians == 10
+
+
+def test_moments_follow(worn: Wearing) -> None:
+    with torch.no_grad():
+        worn.canonical.opacity_logits[10] = -9.0
+    optimizer = stepped(worn)
+    with torch.no_grad():
+        worn.canonical.opacity_logits[10] = -9.0
+    before = {name: tensor.clone() for name, tensor in optimizer.tensors().items()}
+    adapt(worn.canonical, optimizer, demand(), GROW, seed=0)
+    kept = [row for row in range(COUNT) if row != 10]
+    after = optimizer.tensors()
+    assert after.keys() == before.keys()
+    parents = None
+    for key, tensor in after.items():
+        name, field = key.removeprefix("canonical.").split("/")
+        if field == "step" or name == "displacement":
+            assert torch.equal(tensor, before[key]), key
+            continue
+        assert len(tensor) == COUNT + 5, key
+        assert torch.equal(tensor[: COUNT - 1], before[key][kept]), key
+        if tensor[0].numel() and parents is None and name == "offsets":
+            parents = torch.stack([(before[key] == row).all(1).nonzero()[0, 0] for row in tensor[COUNT - 1 :]])
+    assert parents is not None
+    assert sorted(parents.tolist()) == list(range(COUNT - 6, COUNT))
+    for key in ("canonical.colors/exp_avg_sq", "canonical.quats/exp_avg"):
+        assert torch.equal(after[key][COUNT - 1 :], before[key][parents])
+
+
+def test_training_goes_on_with_the_new_ones(worn: Wearing) -> None:
+    optimizer = stepped(worn)
+    adapt(worn.canonical, optimizer, demand(), GROW, seed=0)
+    before = rows_of(worn.canonical)
+    worn.canonical().means.square().sum().backward()
+    optimizer.step(1.0)
+    assert bool((worn.canonical.offsets.detach() != before["offsets"]).any(1).all())
+
+
+def test_the_seed_decides() -> None:
+    results = []
+    for seed in (0, 0, 1):
+        worn = Wearing()
+        adapt(worn.canonical, stepped(worn), demand(), GROW, seed)
+        results.append(rows_of(worn.canonical))
+    assert all(torch.equal(results[0][name], results[1][name]) for name in PER_GAUSSIAN)
+    assert not torch.equal(results[0]["offsets"], results[2]["offsets"])
+
+
+def test_nothing_to_do_changes_nothing(worn: Wearing) -> None:
+    optimizer = stepped(worn)
+    before = rows_of(worn.canonical)
+    adapt(worn.canonical, optimizer, demand(), AdaptConfig(grow=0.0, min_opacity=0.0), seed=0)
+    after = rows_of(worn.canonical)
+    assert all(torch.equal(before[name], after[name]) for name in PER_GAUSSIAN)
+
+
+def test_rounds_are_spread_from_start_to_stop() -> None:
+    config = AdaptConfig(start=0.1, stop=0.5, rounds=4)
+    fractions = {0.0: 0, 0.0999: 0, 0.1: 1, 0.19: 1, 0.21: 2, 0.31: 3, 0.41: 4, 0.5: 4, 1.0: 4}
+    assert {fraction: config.rounds_due(fraction) for fraction in fractions} == fractions
+    assert AdaptConfig(rounds=0).rounds_due(0.5) == 0
+    assert AdaptConfig(start=0.3, stop=0.3, rounds=2).rounds_due(0.3) == 2
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"start": 0.7},
+        {"stop": 1.1},
+        {"start": -0.1},
+        {"start": math.nan},
+        {"rounds": -1},
+        {"grow": -0.1},
+        {"grow": 1.1},
+        {"grow": math.nan},
+        {"max_gaussians": -1},
+        {"min_opacity": math.nan},
+        {"views_to_judge": -1},
+    ],
+)
+def test_configs_are_checked(changes: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"AdaptConfig.*: expected"):
+        AdaptConfig(**changes)
