@@ -17,7 +17,7 @@ from avatar.structs import Split
 from avatar.train import AdaptConfig, Fit, FitConfig, Limits
 
 SAMPLE = Path(__file__).resolve().parents[2] / "data" / "samples" / "dancer"
-STEPS = 60
+STEPS = 40
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
@@ -34,6 +34,7 @@ if __name__ == "__main__":
     )
     split = Split(name="corner", frame_ids=(0, 7, 14), camera_ids=(0, 3))
     fit = Fit(open_capture(SAMPLE), split, Path(sys.argv[1]), recipe, Limits(steps=STEPS))
-    print("ready", flush=True)
+    sys.stdout.write("ready\n")
+    sys.stdout.flush()
     for _ in fit:
         pass

@@ -18,7 +18,7 @@ from avatar.checkpoint import load_avatar, load_tensors, newest_checkpoint
 from avatar.train import read_events
 
 SCRIPT = Path(__file__).with_name("killed_fit.py")
-STEPS = 60
+STEPS = 40
 KILLS = int(os.environ.get("AVATAR_KILLS", "3"))
 
 
@@ -78,7 +78,7 @@ def test_killed_at_any_moment_it_resumes_to_the_same_bits(tmp_path: Path) -> Non
     expected = result(tmp_path / "whole")
     moments, kills, runs = random.Random(0), 0, [tmp_path / "run_0"]
     while kills < KILLS:
-        if killed(begin(runs[-1]), moments.uniform(0, duration)):
+        if killed(begin(runs[-1]), moments.uniform(0, duration / 2)):
             kills += 1
             assert_whole(runs[-1])
         else:
