@@ -83,6 +83,15 @@ def test_signs_of_training_quaternions_do_not_matter(random_poses: Pose) -> None
     torch.testing.assert_close(other(random_poses), one(random_poses) * turn, atol=1e-4, rtol=0)
 
 
+def test_features_do_not_depend_on_where_a_joint_is_on_average(random_poses: Pose) -> None:
+    """Every joint turned by a constant of its own, up to a half turn and more."""
+    turns = quats_from_axis_angles(2.0 * torch.randn(12, 3, generator=torch.Generator().manual_seed(4)))
+    elsewhere = replace(random_poses, local_quats=multiply_quats(turns, random_poses.local_quats))
+    one, other = PoseFeatures(random_poses, SMALL), PoseFeatures(elsewhere, SMALL)
+    turn = (one.directions * other.directions).sum(1).sign()
+    torch.testing.assert_close(other(elsewhere), one(random_poses) * turn, atol=1e-4, rtol=0)
+
+
 def test_features_are_limited_and_hardly_stirred_by_noise() -> None:
     features = PoseFeatures(swinging(5, spread=0.001), SMALL)
     noise = turned(straight(), 5, [0.002, 0.0, 0.0])
