@@ -8,8 +8,8 @@ from pathlib import Path
 from avatar.atomic import replacing
 from avatar.structs import Capture
 
-RECORD = "fit.json"
-OURS = ("events.jsonl", "evaluation", "report", "checkpoint-*", ".checkpoint-*.tmp", RECORD)  # the record goes last
+RECORD = "fit.json"  # the last of OURS to be deleted
+OURS = ("events.jsonl", ".events.*", ".fit.*", "evaluation", "report", "checkpoint-*", ".checkpoint-*.tmp", RECORD)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +57,8 @@ def open_run(run: Path, record: RunRecord, overwrite: bool) -> None:
     Only what a run writes is ever deleted. Raises ValueError where the folder holds another fit, or is not a run.
     """
     found = None if overwrite else read_record(run)
-    if run.is_file() or (run.is_dir() and any(run.iterdir()) and not (run / RECORD).is_file()):
+    finished = [path for path in run.glob("*") if not path.name.startswith(".")]  # dotted: left by a kill
+    if run.is_file() or (finished and not (run / RECORD).is_file()):
         raise ValueError(f"{run}: not empty and not a run folder; choose another --run")
     if found and found != record:
         raise ValueError(f"{run}: holds {_named(found)}, not {_named(record)}; give another --run, or --overwrite")

@@ -126,7 +126,7 @@ class Correctives(nn.Module):
     def _neighbours_code(self, features: Float[Tensor, " d"]) -> Float[Tensor, " m"]:
         """The code of an unseen pose by Gaussian-process regression on training poses (Rasmussen and Williams 2006).
 
-        A pose far from all of them gets their mean. Worth 0.3 dB on novel poses.
+        The farther a pose is from all of them, the nearer its code is to their mean. Worth 0.3 dB on novel poses.
         """
         known, mean = self.training_features, self.codes.mean(0)
         noise = _CODE_NOISE * torch.eye(len(known), dtype=known.dtype, device=known.device)

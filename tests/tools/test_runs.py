@@ -24,6 +24,12 @@ def test_a_strange_folder_is_refused_untouched(tmp_path: Path):
     assert (tmp_path / "report" / "thesis.tex").is_file()
 
 
+def test_a_run_killed_at_its_first_write_begins_again(tmp_path: Path):
+    (tmp_path / ".fit.123.json").write_text('{"rec')
+    open_run(tmp_path, RECORD, overwrite=False)
+    assert read_record(tmp_path) == RECORD
+
+
 def test_a_file_is_refused(tmp_path: Path):
     (tmp_path / "run").write_text("")
     with pytest.raises(ValueError, match="not a run folder"):
