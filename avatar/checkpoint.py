@@ -80,11 +80,12 @@ def save_avatar(avatar: Avatar, folder: Path) -> None:
         "shape": dict(zip(avatar.shape.names, avatar.shape.values.tolist(), strict=True)),
         "frame_ids": list(avatar.frame_ids),
     }
-    tensors = {name: value.contiguous() for name, value in avatar.state_dict().items()}
-    tensors["poses.local_quats"] = avatar.poses.local_quats.contiguous()
-    tensors["poses.root_position_world"] = avatar.poses.root_position_world.contiguous()
+    poses = {
+        "poses.local_quats": avatar.poses.local_quats,
+        "poses.root_position_world": avatar.poses.root_position_world,
+    }
     (folder / "config.json").write_text(json.dumps(description, indent=1))
-    save_tensors(folder / "avatar.safetensors", tensors)
+    save_tensors(folder / "avatar.safetensors", {**avatar.state_dict(), **poses})
 
 
 def load_avatar(folder: Path) -> Avatar:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from avatar.body import load_body
-from avatar.capture import read_capture
+from avatar.captures import open_capture
 from avatar.model import Avatar
 from avatar.structs import Capture, Pose
 
@@ -15,8 +15,7 @@ FRAME_RATE_HZ = 30.0  # of a lone checkpoint, which does not say its capture's
 
 def capture_for(avatar: Avatar, folder: Path, split: str | None = None) -> Capture:
     """The capture in ``folder``, like ``open_capture``, with poses of the avatar's skeleton; ValueError without."""
-    from_local_ref = load_body().pose_from_local_ref
-    capture = read_capture(folder, split=split, pose_from_local_ref=from_local_ref, rigs=(avatar.rig,))
+    capture = open_capture(folder, split, rigs=(avatar.rig,))
     if capture.rig != avatar.rig:
         raise ValueError(f"{folder}: has poses of the skeleton {capture.rig!r}, but the avatar moves by {avatar.rig!r}")
     return capture

@@ -49,7 +49,6 @@ class Optimizer:
 
     def __init__(self, module: nn.Module, rates: LearningRates) -> None:
         self.module, self.rates = module, rates
-        self.state: dict[str, dict[str, Tensor]] = {}
         self._adam = self._new_adam()
 
     def _new_adam(self) -> torch.optim.Adam:
