@@ -12,57 +12,6 @@ import torch
 
 logger = logging.getLogger(__name__)
 
-_POINTER = ctypes.c_void_p
-
-
-class SceneArguments(ctypes.Structure):
-    """``RasterizeScene`` of ``csrc/api.h``, field by field."""
-
-    _fields_ = [
-        *[(name, ctypes.c_int64) for name in ("num_gaussians", "num_cameras", "num_channels")],
-        *[(name, _POINTER) for name in ("means", "quats", "scales", "opacities", "colors", "viewmats", "intrinsics")],
-        *[(name, _POINTER) for name in ("backgrounds", "means2d_offsets")],
-        *[(name, ctypes.c_int64) for name in ("height", "width")],
-        *[(name, ctypes.c_int32) for name in ("sh_degree", "colors_per_camera", "with_depth", "antialiased")],
-        *[(name, ctypes.c_double) for name in ("near_plane", "far_plane", "radius_clip", "eps2d")],
-    ]
-
-
-class OutputArguments(ctypes.Structure):
-    """``RasterizeOutput`` of ``csrc/api.h``."""
-
-    _fields_ = [(name, _POINTER) for name in ("colors", "alphas", "radii")]
-
-
-class GradientArguments(ctypes.Structure):
-    """``RasterizeGradients`` of ``csrc/api.h``."""
-
-    _fields_ = [
-        (name, _POINTER)
-        for name in ("colors", "alphas", "means", "quats", "scales", "opacities", "scene_colors", "viewmats", "means2d")
-    ]
-
-
-class SkinArguments(ctypes.Structure):
-    """``SkinScene`` of ``csrc/api.h``."""
-
-    _fields_ = [
-        *[(name, ctypes.c_int64) for name in ("num_points", "num_joints", "num_influences")],
-        *[(name, _POINTER) for name in ("points", "quats", "normals", "ids", "weights", "joints")],
-    ]
-
-
-class SkinOutputArguments(ctypes.Structure):
-    """``SkinOutput`` of ``csrc/api.h``."""
-
-    _fields_ = [(name, _POINTER) for name in ("points", "quats", "normals")]
-
-
-class SkinGradientArguments(ctypes.Structure):
-    """``SkinGradients`` of ``csrc/api.h``."""
-
-    _fields_ = [(name, _POINTER) for name in ("out_points", "out_quats", "points", "quats", "joints")]
-
 
 @cache
 def load_library() -> ctypes.CDLL | None:
@@ -75,19 +24,6 @@ def load_library() -> ctypes.CDLL | None:
         return None
     library = ctypes.CDLL(str(found))
     library.avatar_variant.restype = ctypes.c_char_p
-    for suffix in ("f", "d"):
-        raster = getattr(library, f"avatar_rasterize_mesh_{suffix}")
-        raster.restype = None
-        raster.argtypes = [_POINTER] * 3 + [ctypes.c_int64] * 3 + [ctypes.c_double] + [_POINTER] * 3
-        forward = getattr(library, f"avatar_rasterize_{suffix}")
-        forward.restype, forward.argtypes = ctypes.c_int64, [_POINTER, _POINTER, ctypes.c_int]
-        backward = getattr(library, f"avatar_rasterize_backward_{suffix}")
-        backward.restype, backward.argtypes = ctypes.c_int, [ctypes.c_int64, _POINTER, _POINTER]
-        for name in ("skin", "skin_backward"):
-            skin = getattr(library, f"avatar_{name}_{suffix}")
-            skin.restype, skin.argtypes = ctypes.c_int if name == "skin" else None, [_POINTER, _POINTER]
-        ssim = getattr(library, f"avatar_ssim_{suffix}")
-        ssim.restype, ssim.argtypes = ctypes.c_double, [_POINTER] * 3 + [ctypes.c_int64] * 3
     return library
 
 
@@ -112,15 +48,43 @@ def set_threads(threads: int | None) -> None:
     _threads = threads
 
 
-def function(name: str, dtype: torch.dtype) -> Callable[..., Any]:
-    """The exported function ``name`` for ``dtype``, with the pool set to the number of threads in force."""
+@cache
+def _kernel(name: str, dtype: torch.dtype) -> Callable[..., int]:
     library = load_library()
     assert library is not None
+    suffix = {torch.float32: "f", torch.float64: "d"}[dtype]
+    kernel = getattr(library, f"avatar_{library.avatar_variant().decode()}_{name}_{suffix}")
+    kernel.restype, kernel.argtypes = ctypes.c_int64, [ctypes.c_void_p]
+    return kernel
+
+
+def call(name: str, dtype: torch.dtype, arguments: ctypes.Structure) -> int:
+    """Run the kernel ``name`` for ``dtype`` with the threads in force; returns its code. ``csrc`` has the structures."""
+    kernel, library = _kernel(name, dtype), load_library()
+    assert library is not None
     library.avatar_set_threads(_threads or torch.get_num_threads())
-    return getattr(library, f"{name}_{'f' if dtype == torch.float32 else 'd'}")
+    return kernel(ctypes.byref(arguments))
+
+
+def pointers(names: str) -> list[tuple[str, Any]]:
+    """Fields of a structure of arguments: a pointer for each of ``names``."""
+    return [(name, ctypes.c_void_p) for name in names.split()]
+
+
+def integers(names: str) -> list[tuple[str, Any]]:
+    """Fields of a structure of arguments: an ``int64_t`` for each of ``names``."""
+    return [(name, ctypes.c_int64) for name in names.split()]
+
+
+def numbers(names: str) -> list[tuple[str, Any]]:
+    """Fields of a structure of arguments: a ``double`` for each of ``names``."""
+    return [(name, ctypes.c_double) for name in names.split()]
 
 
 def compiled_variant() -> str | None:
     """Instruction set of the kernels in use, such as ``"x86-64-v4"``; None where only the references exist."""
     library = load_library()
-    return library.avatar_variant().decode() if library else None
+    if library is None:
+        return None
+    name = library.avatar_variant().decode()
+    return f"x86-64-{name}" if name.startswith("v") else name

@@ -1,15 +1,25 @@
 """Which triangle each pixel sees, compiled and in plain torch."""
 
+import ctypes
 from typing import NamedTuple
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from .library import function, is_compiled
+from .library import call, integers, is_compiled, numbers, pointers
 
 NEAR = 0.01
 """Depth, metres, at or before which nothing is drawn."""
+
+
+class _Arguments(ctypes.Structure):
+    _fields_ = [
+        *pointers("vertices_px vertex_depths faces"),
+        *integers("num_faces height width"),
+        *numbers("near"),
+        *pointers("triangles barycentrics depths"),
+    ]
 
 
 class MeshRaster(NamedTuple):
@@ -49,8 +59,9 @@ def rasterize_mesh(
         depths.new_empty(height, width, 3),
         depths.new_empty(height, width),
     )
-    draw = function("avatar_rasterize_mesh", depths.dtype)
-    draw(*(t.data_ptr() for t in inputs), len(faces), height, width, NEAR, *(t.data_ptr() for t in outputs))
+    sizes = (len(faces), height, width, NEAR)
+    arguments = _Arguments(*(t.data_ptr() for t in inputs), *sizes, *(t.data_ptr() for t in outputs))
+    call("rasterize_mesh", depths.dtype, arguments)
     return outputs
 
 

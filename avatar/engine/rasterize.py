@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from .library import GradientArguments, OutputArguments, SceneArguments, function, is_compiled
+from .library import call, integers, is_compiled, numbers, pointers
 from .rasterize_reference import rasterize_reference
 from .views import RasterizeOptions, Renders, Splats, Views, check_inputs
 
@@ -19,6 +19,31 @@ torch.library.define(
     "avatar::rasterize_backward",
     f"(Tensor v_colors, Tensor v_alphas, Tensor state, {_INPUTS}) -> ({', '.join(['Tensor'] * 7)})",
 )
+
+
+class _Scene(ctypes.Structure):
+    _fields_ = [
+        *integers("num_gaussians num_cameras num_channels"),
+        *pointers("means quats scales opacities colors viewmats intrinsics backgrounds means2d_offsets"),
+        *integers("height width sh_degree colors_per_camera with_depth antialiased"),
+        *numbers("near_plane far_plane radius_clip eps2d"),
+    ]
+
+
+class _Output(ctypes.Structure):
+    _fields_ = pointers("colors alphas radii")
+
+
+class _Gradients(ctypes.Structure):
+    _fields_ = pointers("colors alphas means quats scales opacities scene_colors viewmats means2d")
+
+
+class _Arguments(ctypes.Structure):
+    _fields_ = [("scene", _Scene), ("out", _Output), *integers("keep")]
+
+
+class _GradientArguments(ctypes.Structure):
+    _fields_ = [("scene", _Scene), ("gradients", _Gradients), *integers("state_id")]
 
 
 def rasterize(splats: Splats, views: Views, options: RasterizeOptions | None = None) -> Renders:
@@ -53,14 +78,14 @@ def rasterize(splats: Splats, views: Views, options: RasterizeOptions | None = N
     return Renders(colors, alphas, radii)
 
 
-def _scene(inputs: tuple) -> SceneArguments:
+def _scene(inputs: tuple) -> _Scene:
     tensors, (flags, limits) = inputs[:9], inputs[9:]
     height, width, degree, with_depth, antialiased, _ = flags
     colors = inputs[4]
     pointers = [None if t is None else t.data_ptr() for t in tensors]
     per_camera = colors.ndim == (3 if degree < 0 else 4)
     sizes = [inputs[0].shape[0], inputs[5].shape[0], colors.shape[-1]]
-    return SceneArguments(*sizes, *pointers, height, width, degree, per_camera, with_depth, antialiased, *limits)
+    return _Scene(*sizes, *pointers, height, width, degree, per_camera, with_depth, antialiased, *limits)
 
 
 def _empty_outputs(inputs: tuple) -> tuple[Tensor, Tensor, Tensor]:
@@ -73,10 +98,8 @@ def _empty_outputs(inputs: tuple) -> tuple[Tensor, Tensor, Tensor]:
 
 def _forward(*inputs) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     images, alphas, radii = _empty_outputs(inputs)
-    out = OutputArguments(images.data_ptr(), alphas.data_ptr(), radii.data_ptr())
-    state = function("avatar_rasterize", images.dtype)(
-        ctypes.byref(_scene(inputs)), ctypes.byref(out), bool(inputs[9][5])
-    )
+    out = _Output(images.data_ptr(), alphas.data_ptr(), radii.data_ptr())
+    state = call("rasterize", images.dtype, _Arguments(_scene(inputs), out, inputs[9][5]))
     return images, alphas, radii, torch.tensor(state, dtype=torch.int64)
 
 
@@ -93,12 +116,10 @@ def _backward(v_colors: Tensor, v_alphas: Tensor, state: Tensor, *inputs) -> tup
     gradients = _backward_fake(v_colors, v_alphas, state, *inputs)
     for gradient in gradients:
         gradient.zero_()
-    scene = _scene(inputs)
-    pointers = [t.data_ptr() if t.numel() else None for t in (v_colors, v_alphas, *gradients)]
-    call = function("avatar_rasterize_backward", v_colors.dtype)
-    arguments = (ctypes.byref(scene), ctypes.byref(GradientArguments(*pointers)))
-    while call(int(state), *arguments) != 0:  # its forward state was reused: run the forward pass again
-        state = _forward(*inputs[:9], [*inputs[9][:5], 1], inputs[10])[3]
+    addresses = [t.data_ptr() if t.numel() else None for t in (v_colors, v_alphas, *gradients)]
+    arguments = _GradientArguments(_scene(inputs), _Gradients(*addresses), int(state))
+    while call("rasterize_backward", v_colors.dtype, arguments) != 0:  # its forward state was reused: render again
+        arguments.state_id = int(_forward(*inputs[:9], [*inputs[9][:5], 1], inputs[10])[3])
     return gradients
 
 

@@ -10,13 +10,28 @@ from torch.autograd.function import once_differentiable
 
 from avatar.geometry import multiply_quats, normalize_quats, rotate_points, sum_weighted_rows
 
-from .library import SkinArguments, SkinGradientArguments, SkinOutputArguments, function, is_compiled
+from .library import call, integers, is_compiled, pointers
 
 _INPUTS = "Tensor points, Tensor quats, Tensor normals, Tensor ids, Tensor weights, Tensor joints"
 torch.library.define("avatar::skin", f"({_INPUTS}) -> (Tensor, Tensor, Tensor)")
 torch.library.define(
     "avatar::skin_backward", f"(Tensor v_points, Tensor v_quats, {_INPUTS}) -> (Tensor, Tensor, Tensor)"
 )
+
+
+class _Scene(ctypes.Structure):
+    _fields_ = [
+        *integers("num_points num_joints num_influences"),
+        *pointers("points quats normals ids weights joints"),
+    ]
+
+
+class _Arguments(ctypes.Structure):
+    _fields_ = [("scene", _Scene), *pointers("points quats normals")]
+
+
+class _GradientArguments(ctypes.Structure):
+    _fields_ = [("scene", _Scene), *pointers("out_points out_quats points quats joints")]
 
 
 class Skinnable(NamedTuple):
@@ -81,16 +96,16 @@ def _check(rest: Skinnable, influences: Influences, joints: Tensor) -> None:
             raise ValueError(f"skin: {name}: expected {dtype}, got {tensor.dtype}")
 
 
-def _arguments(inputs: tuple[Tensor, ...]) -> SkinArguments:
+def _scene(inputs: tuple[Tensor, ...]) -> _Scene:
     points, _, _, ids, _, joints = inputs
-    return SkinArguments(len(points), len(joints), ids.shape[1], *(t.data_ptr() for t in inputs))
+    return _Scene(len(points), len(joints), ids.shape[1], *(t.data_ptr() for t in inputs))
 
 
 @torch.library.impl("avatar::skin", "cpu")
 def _forward(*inputs: Tensor) -> tuple[Tensor, ...]:
     outputs = tuple(torch.empty_like(t) for t in inputs[:3])
-    out = SkinOutputArguments(*(t.data_ptr() for t in outputs))
-    if function("avatar_skin", inputs[0].dtype)(ctypes.byref(_arguments(inputs)), ctypes.byref(out)) != 0:
+    arguments = _Arguments(_scene(inputs), *(t.data_ptr() for t in outputs))
+    if call("skin", inputs[0].dtype, arguments) != 0:
         ids, last = inputs[3], len(inputs[5]) - 1
         raise ValueError(f"skin: ids: expected joints 0 to {last}, got {int(ids.min())} to {int(ids.max())}")
     return outputs
@@ -104,8 +119,8 @@ def _forward_fake(*inputs: Tensor) -> tuple[Tensor, ...]:
 @torch.library.impl("avatar::skin_backward", "cpu")
 def _backward(v_points: Tensor, v_quats: Tensor, *inputs: Tensor) -> tuple[Tensor, ...]:
     gradients = _backward_fake(v_points, v_quats, *inputs)
-    pointers = SkinGradientArguments(*(t.data_ptr() for t in (v_points, v_quats, *gradients)))
-    function("avatar_skin_backward", v_points.dtype)(ctypes.byref(_arguments(inputs)), ctypes.byref(pointers))
+    addresses = (t.data_ptr() for t in (v_points, v_quats, *gradients))
+    call("skin_backward", v_points.dtype, _GradientArguments(_scene(inputs), *addresses))
     return gradients
 
 

@@ -1,15 +1,21 @@
 """Mean structural similarity with a fused gradient, and its plain-torch specification."""
 
+import ctypes
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from .library import function, is_compiled
+from .library import call, integers, is_compiled, pointers
 
 WINDOW, SIGMA, C1, C2 = 11, 1.5, 0.01**2, 0.03**2
 
 torch.library.define("avatar::ssim", "(Tensor image, Tensor target, bool wants_gradient) -> (Tensor, Tensor)")
+
+
+class _Arguments(ctypes.Structure):
+    _fields_ = [*pointers("x y gradient value"), *integers("planes height width")]
 
 
 def ssim(image: Float[Tensor, "d h w"], target: Float[Tensor, "d h w"]) -> Float[Tensor, ""]:
@@ -48,9 +54,11 @@ def ssim_reference(image: Float[Tensor, "d h w"], target: Float[Tensor, "d h w"]
 @torch.library.impl("avatar::ssim", "cpu")
 def _forward(image: Tensor, target: Tensor, wants_gradient: bool) -> tuple[Tensor, Tensor]:
     gradient = torch.empty_like(image) if wants_gradient else image.new_empty(0)
-    pointer = gradient.data_ptr() if wants_gradient else None
-    value = function("avatar_ssim", image.dtype)(image.data_ptr(), target.data_ptr(), pointer, *image.shape)
-    return image.new_tensor(value), gradient
+    value = torch.empty((), dtype=torch.float64)
+    gradient_pointer = gradient.data_ptr() if wants_gradient else None
+    arguments = _Arguments(image.data_ptr(), target.data_ptr(), gradient_pointer, value.data_ptr(), *image.shape)
+    call("ssim", image.dtype, arguments)
+    return value.to(image.dtype), gradient
 
 
 @torch.library.register_fake("avatar::ssim")

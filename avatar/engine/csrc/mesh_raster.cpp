@@ -1,11 +1,23 @@
-// Triangles to pixels with a depth buffer. One variant for all processors: it is bound by memory, not by arithmetic.
+// Triangles to pixels with a depth buffer. Compiled without fused products and reassociation: see Edge.
 // Bands of rows run in parallel; in each, triangles come in order, so nothing depends on the number of threads.
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <vector>
 
+#include "kernel.h"
 #include "pool.h"
+
+namespace AVATAR_ISA {
+
+template <class S> struct RasterizeMeshArguments {
+  const S *vertices_px, *vertex_depths;  // v 2, v
+  const int64_t* faces;                  // t 3
+  int64_t num_faces, height, width;
+  double near;
+  int64_t* triangles;                    // h w
+  S *barycentrics, *depths;              // h w 3, h w
+};
 
 namespace {
 
@@ -95,12 +107,14 @@ void draw(const Triangle<S>& triangle, int64_t face, Range rows, int64_t band_st
   }
 }
 
-template <class S> void rasterize(const Mesh<S>& mesh, double near, const Image<S>& image) {
+template <class S> int64_t rasterize_mesh(const RasterizeMeshArguments<S>& a) {
+  const Mesh<S> mesh = {a.vertices_px, a.vertex_depths, a.faces, a.num_faces};
+  const Image<S> image = {a.height, a.width, a.triangles, a.barycentrics, a.depths};
   std::vector<Range> rows(mesh.num_faces);
   avatar_pool::parallel_chunks(mesh.num_faces, 2048, [&](int64_t begin, int64_t end, int) {
     for (int64_t face = begin; face < end; face++) {
       const Triangle<S> triangle(mesh, face);
-      rows[face] = triangle.drawable(near) ? triangle.rows(image.height) : Range{0, -1};
+      rows[face] = triangle.drawable(a.near) ? triangle.rows(image.height) : Range{0, -1};
     }
   });
   avatar_pool::parallel_chunks(image.height, kBandRows, [&](int64_t begin, int64_t end, int) {
@@ -114,15 +128,10 @@ template <class S> void rasterize(const Mesh<S>& mesh, double near, const Image<
       if (inside.first <= inside.last) draw(Triangle<S>(mesh, face), face, inside, begin, image, nearness.data());
     }
   });
+  return 0;
 }
 
 }  // namespace
+}  // namespace AVATAR_ISA
 
-#define AVATAR_RASTERIZE_MESH(name, S)                                                                             \
-  extern "C" __attribute__((visibility("default"))) void name(                                                     \
-      const S* vertices_px, const S* vertex_depths, const int64_t* faces, int64_t num_faces, int64_t height,       \
-      int64_t width, double near, int64_t* triangles, S* barycentrics, S* depths) {                                \
-    rasterize<S>({vertices_px, vertex_depths, faces, num_faces}, near, {height, width, triangles, barycentrics, depths}); \
-  }
-AVATAR_RASTERIZE_MESH(avatar_rasterize_mesh_f, float)
-AVATAR_RASTERIZE_MESH(avatar_rasterize_mesh_d, double)
+AVATAR_EXPORT(rasterize_mesh, RasterizeMeshArguments)

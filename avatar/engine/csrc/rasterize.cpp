@@ -1,8 +1,7 @@
-// The Gaussian rasterizer, and the table of all kernels. This file and what it includes is compiled once for each instruction set (AVATAR_ISA names it).
+// The Gaussian rasterizer.
 #include "blend.h"
 #include "project_backward.h"
-#include "skin.h"
-#include "ssim.h"
+#include "state_cache.h"
 #include "tiles.h"
 
 namespace AVATAR_ISA {
@@ -31,23 +30,22 @@ template <class S> RasterizeOutput<S> output_of(const RasterizeScene<S>& scene, 
           out.radii + index * 2 * scene.num_gaussians};
 }
 
-template <class S> void forward(void* opaque, const RasterizeScene<S>* scene, RasterizeOutput<S>* outputs) {
-  auto& state = *static_cast<RasterizeState<S>*>(opaque);
-  for (int index = 0; index < scene->num_cameras; index++) {
+template <class S> void forward(RasterizeState<S>& state, const RasterizeScene<S>& scene, const RasterizeOutput<S>& outputs) {
+  for (int index = 0; index < scene.num_cameras; index++) {
     CameraState<S>& camera = state.camera(index);
-    RasterizeOutput<S> out = output_of(*scene, *outputs, index);
-    set_camera(camera, *scene, index);
-    project(camera, *scene, index, out.radii);
-    build_tile_lists(camera, scene->num_gaussians);
-    const int tiles = camera.tiles_x * camera.tiles_y, channels = channels_out(*scene);
+    RasterizeOutput<S> out = output_of(scene, outputs, index);
+    set_camera(camera, scene, index);
+    project(camera, scene, index, out.radii);
+    build_tile_lists(camera, scene.num_gaussians);
+    const int tiles = camera.tiles_x * camera.tiles_y, channels = channels_out(scene);
     camera.tile_ends.reserve(tiles);
-    camera.transmittance.reserve(scene->height * scene->width);
-    camera.blended.reserve(scene->height * scene->width * channels);
+    camera.transmittance.reserve(scene.height * scene.width);
+    camera.blended.reserve(scene.height * scene.width * channels);
     for_groups(channels, [&](int first, int count) {
-      load_group(camera, *scene, index, first);
+      load_group(camera, scene, index, first);
       with_channels(count, [&](auto nc) {
         avatar_pool::parallel(tiles, [&](int tile) {
-          blend_tile<S, decltype(nc)::value>(camera, *scene, tile, first, background_of(*scene, index), out);
+          blend_tile<S, decltype(nc)::value>(camera, scene, tile, first, background_of(scene, index), out);
         });
       });
     });
@@ -179,15 +177,14 @@ template <class S> void add_camera_gradient(const Backward<S>& b, const S* parti
   }
 }
 
-template <class S> void backward(void* opaque, const RasterizeScene<S>* scene, const RasterizeGradients<S>* gradients) {
-  auto& state = *static_cast<RasterizeState<S>*>(opaque);
-  const int64_t n = scene->num_gaussians, chunks = ((n + kLanes - 1) / kLanes + 63) / 64;
+template <class S> void backward(RasterizeState<S>& state, const RasterizeScene<S>& scene, const RasterizeGradients<S>& gradients) {
+  const int64_t n = scene.num_gaussians, chunks = ((n + kLanes - 1) / kLanes + 63) / 64;
   if (!n) return;
-  for (int index = 0; index < scene->num_cameras; index++) {
+  for (int index = 0; index < scene.num_cameras; index++) {
     CameraState<S>& camera = state.camera(index);
-    const int channels = channels_out(*scene), tiles = camera.tiles_x * camera.tiles_y;
+    const int channels = channels_out(scene), tiles = camera.tiles_x * camera.tiles_y;
     S* sums = state.gaussian_gradients.reserve(n * (6 + channels));
-    Backward<S> b{camera, *scene, *gradients, index,
+    Backward<S> b{camera, scene, gradients, index,
                   state.entry_gradients.reserve(static_cast<size_t>(camera.tile_starts[tiles]) * kEntry), sums, sums + 6 * n};
     for_groups(channels, [&](int first, int count) { blend_backward(b, first, count); });
     S* partials = state.camera_partials.reserve(chunks * kCameraGradients);
@@ -196,13 +193,26 @@ template <class S> void backward(void* opaque, const RasterizeScene<S>* scene, c
   }
 }
 
-template <class S> void* new_state() { return new RasterizeState<S>; }
+// Returns the id of the state that the backward pass needs.
+template <class S> int64_t rasterize(const RasterizeArguments<S>& arguments) {
+  int64_t id;
+  RasterizeState<S>* state = state_cache<RasterizeState<S>>().take_oldest(&id);
+  forward(*state, arguments.scene, arguments.out);
+  state_cache<RasterizeState<S>>().put(id, !arguments.keep);
+  return id;
+}
+
+// Returns 1 where the state has been reused since: then the forward pass has to run again.
+template <class S> int64_t rasterize_backward(const RasterizeGradientArguments<S>& arguments) {
+  RasterizeState<S>* state = state_cache<RasterizeState<S>>().take(arguments.state_id);
+  if (!state) return 1;
+  backward(*state, arguments.scene, arguments.gradients);
+  state_cache<RasterizeState<S>>().put(arguments.state_id, true);
+  return 0;
+}
 
 }  // namespace
-
-extern const Kernels kernels;
-const Kernels kernels = {new_state<float>, new_state<double>, forward<float>, forward<double>,
-                         backward<float>, backward<double>, ssim<float>, ssim<double>,
-                         skin<float>, skin<double>, skin_backward<float>, skin_backward<double>};
-
 }  // namespace AVATAR_ISA
+
+AVATAR_EXPORT(rasterize, RasterizeArguments)
+AVATAR_EXPORT(rasterize_backward, RasterizeGradientArguments)

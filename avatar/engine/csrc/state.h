@@ -1,13 +1,48 @@
 // What a forward pass leaves for its backward pass: records in depth order, tile lists, transmittances.
 #pragma once
-#include <cstdlib>
 #include <deque>
 
-#include "api.h"
+#include "buffer.h"
 #include "pool.h"
 #include "simd.h"
 
 namespace AVATAR_ISA {
+
+template <class S> struct RasterizeScene {
+  int64_t num_gaussians, num_cameras, num_channels;  // channels of `colors`, or 3 with SH; depth comes on top
+  const S *means, *quats, *scales, *opacities;       // n 3, n 4 (wxyz, any length), n 3, n
+  const S* colors;                                   // n d, or n k 3 with SH; c n d when colors_per_camera
+  const S *viewmats, *intrinsics;                    // c 4 4 (camera_from_world), c 3 3
+  const S* backgrounds;                              // c d, or null
+  const S* means2d_offsets;                          // c n 2 added to the projected means, or null
+  int64_t height, width;
+  int64_t sh_degree;  // -1: `colors` are colours
+  int64_t colors_per_camera, with_depth, antialiased;
+  double near_plane, far_plane, radius_clip, eps2d;
+};
+
+template <class S> struct RasterizeOutput {
+  S* colors;       // c h w (d + depth)
+  S* alphas;       // c h w
+  int32_t* radii;  // c n 2, zero when culled
+};
+
+template <class S> struct RasterizeGradients {
+  const S *colors, *alphas;                                                      // of the output
+  S *means, *quats, *scales, *opacities, *scene_colors, *viewmats, *means2d;     // of the input; zeroed by the caller
+};
+
+template <class S> struct RasterizeArguments {
+  RasterizeScene<S> scene;
+  RasterizeOutput<S> out;
+  int64_t keep;  // whether a backward pass will follow
+};
+
+template <class S> struct RasterizeGradientArguments {
+  RasterizeScene<S> scene;
+  RasterizeGradients<S> gradients;
+  int64_t state_id;
+};
 
 constexpr int kTile = 32;                    // pixels along a tile's side: state of a tile stays in the first-level cache
 constexpr int kStamps = kTile / 4;           // 4 x 4-pixel stamps along it
@@ -16,31 +51,6 @@ constexpr int kGroup = 4;                    // channels blended in one pass
 constexpr int kEntry = 6 + kGroup;           // gradient of one list entry: six sums for the conic, then colours
 constexpr uint32_t kCulled = 0xffffffffu;
 constexpr double kLog2E = 1.4426950408889634;
-
-// A growing array that keeps its pages between calls: page faults cost more than the projection.
-template <class T> class Buffer {
- public:
-  Buffer() = default;
-  Buffer(const Buffer&) = delete;
-  ~Buffer() { free(data_); }
-  T* reserve(size_t count) {
-    if (count > capacity_) {
-      free(data_);
-      capacity_ = count + count / 4;
-      data_ = static_cast<T*>(aligned_alloc(64, (capacity_ * sizeof(T) + 63) / 64 * 64));
-      if (!data_) abort();
-    }
-    return data_;
-  }
-  T* data() { return data_; }
-  const T* data() const { return data_; }
-  T& operator[](size_t i) { return data_[i]; }
-  const T& operator[](size_t i) const { return data_[i]; }
-
- private:
-  T* data_ = nullptr;
-  size_t capacity_ = 0;
-};
 
 // A projected Gaussian. With q = A dx^2 + B dx dy + C dy^2 its opacity at a pixel is opacity * 2^-q, and it matters where
 // q <= q_max, that is where that is at least 1/255.

@@ -1,11 +1,21 @@
 // Mean structural similarity (Wang et al. 2004; 11 x 11 Gaussian window, sigma 1.5, zeros outside) of x and y in [0, 1], and
 // its gradient to x, in three passes over rows.
-#pragma once
 #include <algorithm>
 
-#include "state.h"
+#include "buffer.h"
+#include "pool.h"
+#include "simd.h"
 
 namespace AVATAR_ISA {
+
+template <class S> struct SsimArguments {
+  const S *x, *y;
+  S* gradient;  // of the mean with respect to x, or null
+  double* value;
+  int64_t planes, height, width;
+};
+
+namespace {
 
 constexpr int kWindow = 11, kHalf = kWindow / 2;
 
@@ -78,10 +88,12 @@ template <class S> AVATAR_INLINE double ssim_row(S* const* mean, S* d_mean, S* d
 
 constexpr int64_t kRowsInChunk = 16;
 
-template <class S>
-double ssim(const S* x, const S* y, S* gradient, int64_t planes, int64_t height, int64_t width) {
+template <class S> int64_t ssim(const SsimArguments<S>& arguments) {
+  const S *x = arguments.x, *y = arguments.y;
+  S* gradient = arguments.gradient;
+  const int64_t height = arguments.height, width = arguments.width;
   const Window<S> window;
-  const int64_t rows = planes * height, pixels = rows * width, chunks = (rows + kRowsInChunk - 1) / kRowsInChunk;
+  const int64_t rows = arguments.planes * height, pixels = rows * width, chunks = (rows + kRowsInChunk - 1) / kRowsInChunk;
   static thread_local Buffer<S> scratch, derivatives;  // kept between calls: fresh pages cost as much as the arithmetic
   Buffer<double> totals;
   S* blurred = scratch.reserve(5 * pixels);
@@ -137,7 +149,11 @@ double ssim(const S* x, const S* y, S* gradient, int64_t planes, int64_t height,
   }
   double sum = 0;
   for (int64_t chunk = 0; chunk < chunks; chunk++) sum += total[chunk];
-  return sum / static_cast<double>(pixels);
+  *arguments.value = sum / static_cast<double>(pixels);
+  return 0;
 }
 
+}  // namespace
 }  // namespace AVATAR_ISA
+
+AVATAR_EXPORT(ssim, SsimArguments)
