@@ -59,7 +59,7 @@ def _kernel(name: str, dtype: torch.dtype) -> Callable[..., int]:
 
 
 def call(name: str, dtype: torch.dtype, arguments: ctypes.Structure) -> int:
-    """Run the kernel ``name`` for ``dtype`` with the threads in force; returns its code. ``csrc`` has the structures."""
+    """Run the kernel ``name`` for ``dtype`` with the threads in force; returns its code. ``csrc`` has the arguments."""
     kernel, library = _kernel(name, dtype), load_library()
     assert library is not None
     library.avatar_set_threads(_threads or torch.get_num_threads())
