@@ -73,6 +73,13 @@ def imported_packages(path: Path) -> set[str]:
     return names
 
 
+def extras_asked_for(path: Path) -> set[str]:
+    """Optional packages that are loaded when a function is called: the names in ``extra("name")``."""
+    calls = (node for node in ast.walk(tree_of(path)) if isinstance(node, ast.Call))
+    asked = (call.args for call in calls if ast.unparse(call.func) == "extra")
+    return {str(name.value) for names in asked for name in names if isinstance(name, ast.Constant)}
+
+
 def report(problems: list[str]) -> None:
     assert not problems, "\n" + "\n".join(problems)
 
@@ -97,7 +104,8 @@ def test_floor_zero_knows_nothing_but_torch():
 
 @pytest.mark.parametrize("package", sorted(OPTIONAL_PACKAGES))
 def test_an_optional_package_is_imported_in_one_file(package: str):
-    users = [place(path) for path in sources(".py", folders=("avatar",)) if package in imported_packages(path)]
+    named = {path: imported_packages(path) | extras_asked_for(path) for path in sources(".py", folders=("avatar",))}
+    users = [place(path) for path, names in named.items() if package in names]
     assert len(users) <= 1, users
 
 
