@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from avatar.engine import RasterizeOptions, Renders, Splats, Views, compiled_variant
+from avatar.geometry import quats_from_axis_angles
 
 Rasterizer = Callable[[Splats, Views, RasterizeOptions], Renders]
 
@@ -50,10 +51,10 @@ class Scene(NamedTuple):
         views = {name: t for name, t in changed.items() if name in Views._fields}
         return self._replace(splats=self.splats._replace(**splats), views=self.views._replace(**views))
 
-    def to(self, dtype: torch.dtype) -> "Scene":
-        """The same in another floating type."""
-        changed = {name: t.to(dtype) for name, t in self.inputs().items()}
-        return self.replace({**changed, "intrinsics_px": self.views.intrinsics_px.to(dtype)})
+    def to(self, dtype: torch.dtype, device: str = "cpu") -> "Scene":
+        """The same in another floating type, on a device."""
+        changed = {name: t.to(device, dtype) for name, t in self.inputs().items()}
+        return self.replace({**changed, "intrinsics_px": self.views.intrinsics_px.to(device, dtype)})
 
 
 def _cameras(config: SceneConfig, generator: torch.Generator) -> Tensor:
@@ -120,6 +121,89 @@ def _outcome(rasterizer: Rasterizer, scene: Scene, is_counted: Tensor | None = N
     gradients = torch.autograd.grad(loss, list(inputs.values()), allow_unused=True, materialize_grads=True)
     named = {f"gradient of {name}": t for name, t in zip(inputs, gradients, strict=True)}
     return {name: t.detach() for name, t in renders._asdict().items()} | named
+
+
+def _flips(ours: Renders, truth: Renders) -> Tensor:
+    """Pixels where rounding has flipped a threshold (opacity 1/255, transmittance 1e-4, equal depths).
+
+    There, and only there, some channel or the coverage is off by more than 1e-4 of the image's largest value.
+    """
+    off = ((ours.colors - truth.colors).abs() / truth.colors.abs().amax((0, 1, 2))).amax(-1)
+    return torch.maximum(off, (ours.alphas - truth.alphas).abs()) > 1e-4
+
+
+CASES = {
+    "channels 1": {"channels": 1},
+    "channels 2": {"channels": 2},
+    "channels 3": {"channels": 3, "offsets": True},
+    "channels 5": {"channels": 5, "backgrounds": True},
+    "channels 9, depth": {"channels": 9, "backgrounds": True, "options": RasterizeOptions(depth="sum")},
+    "sh 0": {"sh_degree": 0},
+    "sh 1": {"sh_degree": 1, "backgrounds": True},
+    "sh 2": {"sh_degree": 2, "cameras": 2},
+    "sh 3": {"sh_degree": 3, "offsets": True},
+    "sh 3 a camera": {"sh_degree": 3, "cameras": 2, "per_camera": True, "options": RasterizeOptions(depth="sum")},
+    "three cameras": {"cameras": 3, "backgrounds": True, "offsets": True},
+    "colours a camera": {"cameras": 2, "per_camera": True, "channels": 5},
+    "depth": {"options": RasterizeOptions(depth="sum"), "backgrounds": True},
+    "depth only": {"channels": 0, "options": RasterizeOptions(depth="sum")},
+    "expected depth": {"options": RasterizeOptions(depth="expected"), "channels": 4},
+    "antialiased": {"scale_m": 0.01, "options": RasterizeOptions(antialiased=True, depth="sum")},
+    "antialiased, everything": {
+        **{"cameras": 2, "sh_degree": 2, "backgrounds": True, "offsets": True, "scale_m": 0.02},
+        "options": RasterizeOptions(antialiased=True, depth="expected"),
+    },
+    "no blur": {"options": RasterizeOptions(blur_px2=0.0)},
+    "near, far": {"options": RasterizeOptions(near=1.5, far=3.0)},
+    "radius clip": {"options": RasterizeOptions(radius_clip_px=9.0)},
+    "behind and at the camera": {"depths_m": (-1.0, 1.0), "count": 200},
+    "crowd": {"count": 1500, "scale_m": 0.15},
+    "all over the image": {"scale_m": 30.0, "count": 40},
+    "a thousand kilometres": {"scale_m": 1e6, "count": 40},
+    "needles": {"scale_m": 1.0, "count": 30, "options": RasterizeOptions(antialiased=True)},
+    "smaller than a tile": {"height": 7, "width": 5},
+    "one pixel": {"height": 1, "width": 1, "scale_m": 1.0},
+    "one row": {"height": 1, "width": 97},
+    "whole tiles": {"height": 64, "width": 96},
+    "no gaussians": {"count": 0, "backgrounds": True},
+    "one gaussian": {"count": 1, "sh_degree": 1},
+    "all culled": {"depths_m": (-4.0, -1.0), "backgrounds": True, "sh_degree": 1},
+}
+
+
+@pytest.fixture(params=CASES.values(), ids=list(CASES))
+def case(request: pytest.FixtureRequest) -> dict:
+    """Fields of ``SceneConfig``: every kind of scene that a rasterizer must get right."""
+    return request.param
+
+
+@pytest.fixture
+def shell(make_scene) -> Callable[..., tuple]:
+    """A closed surface of thin Gaussians, like a body: 20 000 on an egg that fills most of 256 x 256 pixels."""
+
+    def make(count: int = 20_000, size: int = 256):
+        options = RasterizeOptions(depth="sum")
+        scene = make_scene(count=count, height=size, width=size, sh_degree=1, backgrounds=True, options=options)
+        generator = torch.Generator().manual_seed(2)
+        normals = torch.nn.functional.normalize(torch.randn(count, 3, generator=generator, dtype=torch.float64), dim=1)
+        axis = torch.stack([-normals[:, 1], normals[:, 0], torch.zeros(count)], 1)  # z axis x normal
+        angle = torch.atan2(axis.norm(dim=1), normals[:, 2])[:, None]
+        means = normals * torch.tensor([0.5, 0.9, 0.4]) + torch.tensor([0.0, 0.0, 2.2])
+        flat = torch.tensor([2.5, 2.5, 0.4]) / count**0.5
+        changed = {
+            "means": means + 0.003 * torch.randn(count, 1, generator=generator) * normals,
+            "quats": quats_from_axis_angles(torch.nn.functional.normalize(axis, dim=1) * angle),
+            "scales": flat * (0.3 * torch.randn(count, 3, generator=generator, dtype=torch.float64)).exp(),
+        }
+        return scene.replace(changed)
+
+    return make
+
+
+@pytest.fixture
+def flips() -> Callable[[Renders, Renders], Tensor]:
+    """Pixels where rounding has flipped a threshold."""
+    return _flips
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import at the top. Its public functions bear the names and the signatures of ``a
 the same and raise the same ValueErrors, so that ``rasterize_reference`` and its like are the oracle here too: tests
 with the ``cuda`` marker hold them to it, forward and backward.
 
-``gsplat.rasterize``       Gaussians to images (Ye et al. 2024, https://github.com/nerfstudio-project/gsplat)
+``gsplat.rasterize``       Gaussians to images (Ye et al. 2024); arguments and gradients of ``avatar.engine.rasterize``
 
 Nothing here is chosen silently. Who calls says which backend: ``RenderConfig.backend`` is ``"cpu"``, ``"torch"`` or
 ``"cuda"``, and a package that cannot be loaded is an ImportError with one sentence, not a slower path.

@@ -1,0 +1,117 @@
+"""``rasterize`` on CUDA through gsplat 1.5.3, stage by stage, so that image-plane offsets can enter between them."""
+
+from types import ModuleType
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from ..rasterize_reference import rasterize_reference
+from ..views import RasterizeOptions, Renders, Splats, Views, check_inputs
+from .extras import extra
+
+TILE_PX, CHANNELS_AT_ONCE = 16, 32
+
+
+class _Projected(NamedTuple):
+    """Gaussians on the image planes. Where radii are zero the rest is whatever memory held, and nobody reads it."""
+
+    radii: Int[Tensor, "c n 2"]
+    means: Float[Tensor, "c n 2"]
+    depths: Float[Tensor, "c n"]
+    conics: Float[Tensor, "c n 3"]
+    opacities: Float[Tensor, "c n"]
+
+
+def rasterize(splats: Splats, views: Views, options: RasterizeOptions | None = None) -> Renders:
+    """Render Gaussians into every view; same meaning, arguments and gradients as ``avatar.engine.rasterize``.
+
+    float32 only. ``means2d_offsets_px`` move what the cameras see, not what they cull: zeros, whose gradient one reads,
+    mean the same everywhere. Sums run in no fixed order: gradients differ from run to run in the last digits.
+
+    Raises:
+        ValueError: shapes or dtypes do not fit, or tensors are not on a CUDA device.
+        ImportError: gsplat cannot be had here; says what to install.
+    """
+    options = options or RasterizeOptions()
+    check_inputs(splats, views, options)
+    _check_tensors(splats.means)
+    if len(splats.means) == 0:  # gsplat divides by their number
+        return rasterize_reference(splats, views, options)
+    gsplat = extra("gsplat")
+    gaussians = _project(gsplat, splats, views, options)
+    channels = _channels(gsplat, splats, views, gaussians)
+    backgrounds = views.backgrounds
+    if options.depth != "none":
+        channels = torch.cat([channels, gaussians.depths[..., None]], -1)
+        backgrounds = None if backgrounds is None else torch.nn.functional.pad(backgrounds, (0, 1))
+    colors, alphas = _blend(gsplat, gaussians, channels, backgrounds, views)
+    if options.depth == "expected":
+        colors = torch.cat([colors[..., :-1], colors[..., -1:] / alphas[..., None].clamp(min=1e-10)], -1)
+    return Renders(colors, alphas, gaussians.radii)
+
+
+def _check_tensors(means: Tensor) -> None:
+    if means.device.type != "cuda" or means.dtype != torch.float32:
+        raise ValueError(f"rasterize: means: expected float32 on a CUDA device, got {means.dtype} on {means.device}")
+
+
+def _project(gsplat: ModuleType, splats: Splats, views: Views, options: RasterizeOptions) -> _Projected:
+    opacities = splats.opacities.nan_to_num(0.0)  # gsplat takes no number for opaque
+    radii, means, depths, conics, compensations = gsplat.fully_fused_projection(
+        splats.means,
+        None,
+        splats.quats,
+        splats.scales,
+        views.camera_from_world,
+        views.intrinsics_px,
+        views.width,
+        views.height,
+        eps2d=options.blur_px2,
+        near_plane=options.near,
+        far_plane=options.far,
+        radius_clip=options.radius_clip_px,
+        calc_compensations=options.antialiased,
+        opacities=opacities,
+    )
+    if views.means2d_offsets_px is not None:
+        means = means + views.means2d_offsets_px
+    opacities = opacities.expand(depths.shape)
+    return _Projected(radii, means, depths, conics, opacities if compensations is None else opacities * compensations)
+
+
+def _channels(gsplat: ModuleType, splats: Splats, views: Views, gaussians: _Projected) -> Float[Tensor, "c n d"]:
+    colors, cameras = splats.colors, len(views.camera_from_world)
+    if splats.sh_degree is None:
+        return colors.expand(cameras, *colors.shape[-2:])
+    rotations, translations = views.camera_from_world[:, :3, :3], views.camera_from_world[:, :3, 3:]
+    directions = splats.means + (rotations.mT @ translations).mT
+    is_visible = (gaussians.radii > 0).all(-1)
+    coefficients = colors.expand(cameras, *colors.shape[-3:])
+    return (gsplat.spherical_harmonics(splats.sh_degree, directions, coefficients, is_visible) + 0.5).clamp(min=0)
+
+
+def _blend(
+    gsplat: ModuleType, gaussians: _Projected, channels: Tensor, backgrounds: Tensor | None, views: Views
+) -> tuple[Float[Tensor, "c h w d"], Float[Tensor, "c h w"]]:
+    columns, rows = -(-views.width // TILE_PX), -(-views.height // TILE_PX)
+    _, keys, ids = gsplat.isect_tiles(gaussians.means, gaussians.radii, gaussians.depths, TILE_PX, columns, rows)
+    starts = gsplat.isect_offset_encode(keys, len(channels), columns, rows)
+    parts = []
+    for first in range(0, channels.shape[-1], CHANNELS_AT_ONCE):
+        part = slice(first, first + CHANNELS_AT_ONCE)
+        image, alphas = gsplat.rasterize_to_pixels(
+            gaussians.means,
+            gaussians.conics,
+            channels[..., part],
+            gaussians.opacities,
+            views.width,
+            views.height,
+            TILE_PX,
+            starts,
+            ids,
+            backgrounds=None if backgrounds is None else backgrounds[..., part],
+        )
+        parts.append((image, alphas[..., 0]))
+    return torch.cat([image for image, _ in parts], -1), parts[0][1]
