@@ -11,12 +11,11 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from avatar.engine import SparseMap, on_frames
 from avatar.geometry import (
     SH_C0,
-    SparseMap,
     interpolate,
     matrices_from_quats,
-    multiply_quats,
     normalize_quats,
     quats_from_matrices,
     sample_surface,
@@ -103,23 +102,22 @@ class Hybrid(nn.Module):
         corners = template.faces[self.triangles]
         self.roots = interpolate(template.vertices, corners, self.barycentrics)
         self._from_vertices = SparseMap(corners, self.barycentrics, len(template.vertices))
-        self._frames = frames
-        self._frame_products = _left_products(quats_from_matrices(frames))
+        self._frame_quats = quats_from_matrices(frames)
         self.binding = Binding(
             template=template, triangles=self.triangles, barycentrics=self.barycentrics, normals=frames[..., 2]
         )
 
     def forward(self) -> Gaussians:
         """The Gaussians in the canonical pose."""
-        moved = self._from_vertices(self.displacement)
-        means = self.roots + moved + (self._frames @ self.offsets[..., None])[..., 0]
-        dc = (self.colors - 0.5) / SH_C0
+        surface = self._from_vertices(self.displacement, base=self.roots)
+        means, quats = on_frames(self._frame_quats, surface, self.offsets, self.quats)
+        dc = ((self.colors - 0.5) / SH_C0)[:, None]
         return Gaussians(
             means=means,
-            quats=(self._frame_products @ self.quats[..., None])[..., 0],
+            quats=quats,
             scales=self.log_scales.exp(),
             opacities=self.opacity_logits.sigmoid(),
-            sh=torch.cat([dc[:, None], self.sh_rest], 1),
+            sh=torch.cat([dc, self.sh_rest], 1) if self.config.sh_degree else dc,
             binding=self.binding,
         )
 
@@ -146,11 +144,6 @@ class Hybrid(nn.Module):
     def surface_axes(self) -> tuple[Float[Tensor, "n 3 3"], Float[Tensor, "n 3"]]:
         """Principal axes in the triangles' frames (columns), and standard deviations along them, metres."""
         return matrices_from_quats(normalize_quats(self.quats)), self.log_scales.exp()
-
-
-def _left_products(quats: Float[Tensor, "n 4"]) -> Float[Tensor, "n 4 4"]:
-    """Matrices that multiply by fixed quaternions from the left: one product a step instead of sixteen."""
-    return torch.stack([multiply_quats(quats, axis.expand_as(quats)) for axis in torch.eye(4).to(quats)], -1)
 
 
 def _roots(template: Mesh, count: int, seed: int) -> tuple[Tensor, Tensor, Tensor]:

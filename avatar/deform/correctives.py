@@ -12,8 +12,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from avatar.engine import SparseMap
 from avatar.geometry import (
-    SparseMap,
     axis_angles_from_quats,
     conjugate_quats,
     farthest_point_sampling,
@@ -133,11 +133,14 @@ class Correctives(nn.Module):
         weights = torch.linalg.solve(_kernel(known, known) + noise, self.codes - mean)
         return mean + (_kernel(features[None], known) @ weights)[0]
 
-    def forward(self, pose: Pose, binding: Binding) -> tuple[Float[Tensor, "n 3"], Float[Tensor, "n 3"]]:
-        """Offset in the canonical pose (metres) and additive sRGB colour of every Gaussian."""
+    def forward(
+        self, pose: Pose, binding: Binding, means: Float[Tensor, "n 3"] | None = None
+    ) -> tuple[Float[Tensor, "n 3"], Float[Tensor, "n 3"]]:
+        """Offset in the canonical pose (metres), on top of ``means`` if given, and additive sRGB of every Gaussian."""
         field = (self.coefficients(pose) @ self.modes.flatten(1)).view(self.modes.shape[1:])
-        values = self._interpolate(binding)(field)
-        return values[:, :3] * _OFFSET_SCALE_M, values[:, 3:] * _COLOR_SCALE
+        offsets, colors = field[:, :3] * _OFFSET_SCALE_M, field[:, 3:] * _COLOR_SCALE
+        interpolate = self._interpolate(binding)
+        return interpolate(offsets, base=means), interpolate(colors)
 
     def _interpolate(self, binding: Binding) -> SparseMap:
         """The map from control points to Gaussians; made again when the binding changes."""

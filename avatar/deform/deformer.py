@@ -2,12 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
-from avatar.engine import Skinnable
-from avatar.geometry import SH_C0
+from avatar.engine import Skinnable, relight
 from avatar.structs import Binding, Body, Gaussians, Mesh, Pose
 
 from .correctives import Correctives, CorrectivesConfig
@@ -55,24 +54,14 @@ class Deformer(nn.Module):
             raise ValueError("Deformer: expected Gaussians bound to a mesh, got free ones")
         means, extra = gaussians.means, None
         if self.correctives is not None:
-            offsets, extra = self.correctives(body.pose, binding)
-            means = means + offsets
+            means, extra = self.correctives(body.pose, binding, means)
         rest = Skinnable(means, gaussians.quats, binding.normals)
         posed = skin(rest, self._skin_weights(binding, body), body, self.config.skinning)
-        factor = self.light(posed.normals) if self.light is not None else None
-        return replace(gaussians, means=posed.points, quats=posed.quats, sh=_recolor(gaussians.sh, extra, factor))
+        lit = self.light or partial(relight, coefficients=None)
+        sh = lit(gaussians.sh, extra, posed.normals)
+        return replace(gaussians, means=posed.points, quats=posed.quats, sh=sh)
 
     def _skin_weights(self, binding: Binding, body: Body) -> SkinWeights:
         if self._weights is None or self._weights[0] is not binding:
             self._weights = (binding, SkinWeights.of_binding(binding, body))
         return self._weights[1]
-
-
-def _recolor(sh: Tensor, added: Tensor | None, factor: Tensor | None) -> Tensor:
-    """Add to the colour of the constant harmonic, then multiply all: colour is ``SH_C0 sh_0 + 0.5`` plus the rest."""
-    dc, rest = sh[:, 0] * SH_C0 + 0.5, sh[:, 1:]
-    if added is not None:
-        dc = dc + added
-    if factor is not None:
-        dc, rest = dc * factor, rest * factor[:, None]
-    return torch.cat([((dc - 0.5) / SH_C0)[:, None], rest], 1)

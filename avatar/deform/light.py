@@ -4,6 +4,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from avatar.engine import relight
+
 
 class NormalLight(nn.Module):
     """Multiplies colour by ``1 + c . p(n)``, ``p`` the harmonics of degree 1 and 2 (Ramamoorthi and Hanrahan 2001).
@@ -16,8 +18,8 @@ class NormalLight(nn.Module):
         super().__init__()
         self.coefficients = nn.Parameter(torch.zeros(8, 3))
 
-    def forward(self, normals_world: Float[Tensor, "n 3"]) -> Float[Tensor, "n 3"]:
-        """The factor of each point's colour."""
-        x, y, z = normals_world.unbind(-1)
-        terms = torch.stack([x, y, z, x * y, y * z, x * z, 3 * z * z - 1, x * x - y * y], -1)
-        return 1 + terms @ self.coefficients
+    def forward(
+        self, sh: Float[Tensor, "n k 3"], added: Float[Tensor, "n 3"] | None, normals_world: Float[Tensor, "n 3"]
+    ) -> Float[Tensor, "n k 3"]:
+        """Harmonics of colour in this light; ``added`` sRGB comes on top before."""
+        return relight(sh, added, normals_world, self.coefficients)

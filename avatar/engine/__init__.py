@@ -3,6 +3,9 @@
 ``rasterize``       Gaussians to images; ``rasterize_reference`` is its specification
 ``rasterize_mesh``  triangles to the nearest one at each pixel; ``rasterize_mesh_reference`` is its specification
 ``skin``            points, rotations and normals by linear blend skinning; ``skin_reference``
+``SparseMap``       fixed weighted sums of rows of a table, and their transpose
+``on_frames``       points and rotations from frames on a surface; ``on_frames_reference``
+``relight``         colours times a light that depends on the normal; ``relight_reference``
 ``ssim``            mean structural similarity with a fused gradient; ``ssim_reference`` is its specification
 
 Where the compiled library is missing (no C++ compiler at install) the references stand in, and one log line says so.
@@ -12,8 +15,11 @@ from .library import compiled_variant, set_threads
 from .mesh_raster import MeshRaster, rasterize_mesh, rasterize_mesh_reference
 from .rasterize import rasterize
 from .rasterize_reference import rasterize_reference
+from .relight import relight, relight_reference
 from .skin import Influences, Skinnable, skin, skin_reference
+from .sparse_map import SparseMap
 from .ssim import ssim, ssim_reference
+from .surface_frames import on_frames, on_frames_reference
 from .views import RasterizeOptions, Renders, Splats, Views
 
 __all__ = [
@@ -22,13 +28,18 @@ __all__ = [
     "RasterizeOptions",
     "Renders",
     "Skinnable",
+    "SparseMap",
     "Splats",
     "Views",
     "compiled_variant",
+    "on_frames",
+    "on_frames_reference",
     "rasterize",
     "rasterize_mesh",
     "rasterize_mesh_reference",
     "rasterize_reference",
+    "relight",
+    "relight_reference",
     "set_threads",
     "skin",
     "skin_reference",

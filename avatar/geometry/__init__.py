@@ -29,14 +29,12 @@ from .rotations import (
     slerp,
 )
 from .skinning import blend_dual_quats, blend_rotations, blend_transforms, dqs, inverse_lbs, lbs, lbs_dqs_blend
-from .sparse_map import SparseMap
 from .spherical_harmonics import SH_C0, evaluate_sh, sh_basis
 from .topology import cotangent_laplacian, edges, farthest_point_sampling, uniform_laplacian, vertex_normals
 from .weighted_rows import dense_weights, sum_weighted_rows
 
 __all__ = [
     "SH_C0",
-    "SparseMap",
     "axis_angles_from_matrices",
     "axis_angles_from_quats",
     "blend_dual_quats",

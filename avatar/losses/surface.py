@@ -4,7 +4,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from avatar.geometry import SparseMap, edges
+from avatar.engine import SparseMap
+from avatar.geometry import edges
 from avatar.structs import Mesh
 
 _SHORTEST_EDGE_M = 1e-3

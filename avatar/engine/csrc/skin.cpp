@@ -3,6 +3,7 @@
 
 #include "buffer.h"
 #include "pool.h"
+#include "quaternion.h"
 #include "simd.h"
 
 namespace AVATAR_ISA {
@@ -43,21 +44,6 @@ template <class S> AVATAR_INLINE void blend_joints(const SkinScene<S>& scene, in
 template <class S> AVATAR_INLINE S inverse_length(const S* q) {
   const S squared = q[0] * q[0] + q[1] * q[1] + q[2] * q[2] + q[3] * q[3];
   return squared > S(1e-24) ? 1 / std::sqrt(squared) : S(0);
-}
-
-// Hamilton product a b; with conjugates it also serves the gradients.
-template <class S> AVATAR_INLINE void multiply(const S* a, const S* b, S* out) {
-  out[0] = a[0] * b[0] - a[1] * b[1] - a[2] * b[2] - a[3] * b[3];
-  out[1] = a[0] * b[1] + a[1] * b[0] + a[2] * b[3] - a[3] * b[2];
-  out[2] = a[0] * b[2] - a[1] * b[3] + a[2] * b[0] + a[3] * b[1];
-  out[3] = a[0] * b[3] + a[1] * b[2] - a[2] * b[1] + a[3] * b[0];
-}
-
-template <class S> AVATAR_INLINE void rotate(const S* q, const S* v, S* out) {
-  const S t[3] = {2 * (q[2] * v[2] - q[3] * v[1]), 2 * (q[3] * v[0] - q[1] * v[2]), 2 * (q[1] * v[1] - q[2] * v[0])};
-  out[0] = v[0] + q[0] * t[0] + q[2] * t[2] - q[3] * t[1];
-  out[1] = v[1] + q[0] * t[1] + q[3] * t[0] - q[1] * t[2];
-  out[2] = v[2] + q[0] * t[2] + q[1] * t[1] - q[2] * t[0];
 }
 
 template <class S> bool has_joints(const SkinScene<S>& scene) {
