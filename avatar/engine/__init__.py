@@ -2,6 +2,7 @@
 
 ``rasterize``       Gaussians to images; ``rasterize_reference`` is its specification
 ``rasterize_mesh``  triangles to the nearest one at each pixel; ``rasterize_mesh_reference`` is its specification
+``closest_points``  the closest point of a ``MeshTree`` to each point, signed distance; ``closest_points_reference``
 ``skin``            points, rotations and normals by linear blend skinning; ``skin_reference``
 ``SparseMap``       fixed weighted sums of rows of a table, and their transpose
 ``on_frames``       points and rotations from frames on a surface; ``on_frames_reference``
@@ -11,8 +12,11 @@
 Where the compiled library is missing (no C++ compiler at install) the references stand in, and one log line says so.
 """
 
+from .closest_points import closest_points
+from .closest_points_reference import ClosestPoints, closest_points_reference
 from .library import compiled_variant, set_threads
 from .mesh_raster import MeshRaster, rasterize_mesh, rasterize_mesh_reference
+from .mesh_tree import MeshTree
 from .rasterize import rasterize
 from .rasterize_reference import rasterize_reference
 from .relight import relight, relight_reference
@@ -23,14 +27,18 @@ from .surface_frames import on_frames, on_frames_reference
 from .views import RasterizeOptions, Renders, Splats, Views
 
 __all__ = [
+    "ClosestPoints",
     "Influences",
     "MeshRaster",
+    "MeshTree",
     "RasterizeOptions",
     "Renders",
     "Skinnable",
     "SparseMap",
     "Splats",
     "Views",
+    "closest_points",
+    "closest_points_reference",
     "compiled_variant",
     "on_frames",
     "on_frames_reference",

@@ -129,6 +129,22 @@ template <class S> AVATAR_INLINE bool any(const Mask<S>& m) {
   return bits != 0;
 #endif
 }
+// One bit a lane, lane 0 lowest.
+template <class S> AVATAR_INLINE uint32_t lane_bits(const Mask<S>& m) {
+  uint32_t bits = 0;
+  AVATAR_EACH {
+    uint32_t part = 0;
+#if defined(__AVX__) && !defined(__AVX512F__)
+    part = sizeof(S) == 4 ? _mm256_movemask_ps((__m256)m.p[k]) : _mm256_movemask_pd((__m256d)m.p[k]);
+#elif defined(__AVX512F__)
+    part = _mm512_movepi64_mask((__m512i)m.p[k]);  // floats have their own masks, below
+#else
+    AVATAR_UNROLL for (int lane = 0; lane < Vec<S>::kPerPart; lane++) part |= (m.p[k][lane] & 1) << lane;
+#endif
+    bits |= part << (k * Vec<S>::kPerPart);
+  }
+  return bits;
+}
 #if defined(__AVX512F__)
 // Masks of sixteen floats in the registers made for them: a twentieth of the blend's time.
 template <> struct Mask<float> {
@@ -152,6 +168,7 @@ template <> AVATAR_INLINE Vec<float> select<float>(const Mask<float>& m, const V
   return {{_mm512_mask_blend_ps(m.bits, b.p[0], a.p[0])}};
 }
 template <> AVATAR_INLINE bool any<float>(const Mask<float>& m) { return m.bits != 0; }
+template <> AVATAR_INLINE uint32_t lane_bits<float>(const Mask<float>& m) { return m.bits; }
 #endif
 template <class S> AVATAR_INLINE Vec<S> vmin(const Vec<S>& a, const Vec<S>& b) { return select(less_equal(a, b), a, b); }
 template <class S> AVATAR_INLINE Vec<S> vmax(const Vec<S>& a, const Vec<S>& b) { return select(less_equal(a, b), b, a); }
@@ -166,6 +183,17 @@ template <class S> AVATAR_INLINE S sum(const Vec<S>& a) {
   S s = 0;
   AVATAR_UNROLL for (int k = 0; k < Vec<S>::kPerPart; k++) s += total[k];
   return s;
+}
+// The least lane; where one is not a number any may come out.
+template <class S> AVATAR_INLINE S least(const Vec<S>& a) {
+  auto low = a.p[0];
+  for (int k = 1; k < Vec<S>::kParts; k++) low = a.p[k] < low ? a.p[k] : low;
+  S lanes[Vec<S>::kPerPart];
+  memcpy(lanes, &low, sizeof(lanes));
+  AVATAR_UNROLL for (int width = Vec<S>::kPerPart / 2; width > 0; width /= 2) {
+    AVATAR_UNROLL for (int k = 0; k < width; k++) lanes[k] = lanes[k + width] < lanes[k] ? lanes[k + width] : lanes[k];
+  }
+  return lanes[0];
 }
 
 // 2^x for x in about [-126, 0]; the float version is a degree-5 polynomial on [-1, 0], relative error 2e-7.
