@@ -126,7 +126,7 @@ uint32_t project_one(CameraState<S>& camera, const RasterizeScene<S>& scene, int
   Record<S>& r = camera.projected[i];
   r.x = px, r.y = py, r.id = static_cast<int32_t>(i), r.opacity = opacity;
   r.A = A * S(0.5 * kLog2E), r.B = B * S(kLog2E), r.C = C * S(0.5 * kLog2E);
-  r.q_max = std::log2(opacity * 255) + S(1e-4);
+  r.q_max = std::log2(opacity * 255);
   const S reach = std::sqrt(extent_squared * S(1.0002)) + S(1e-4);  // a hair beyond alpha = 1/255: the exact test is per pixel
   r.radius_x = std::min(kLargest, reach * std::sqrt(a)), r.radius_y = std::min(kLargest, reach * std::sqrt(c));
   if (scene.sh_degree >= 0) {

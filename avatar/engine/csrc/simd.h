@@ -196,26 +196,35 @@ template <class S> AVATAR_INLINE S least(const Vec<S>& a) {
   return lanes[0];
 }
 
-// 2^x for x in about [-126, 0]; the float version is a degree-5 polynomial on [-1, 0], relative error 2e-7.
-AVATAR_INLINE Vec<float> exp2_fast(Vec<float> x) {
+// scale * 2^x for x in about [0, 126]; the float version is a polynomial of degree 5 on [0, 1], relative error 1.4e-7.
+AVATAR_INLINE Vec<float> exp2_fast(Vec<float> x, float scale) {
   typedef float S;
   Vec<float> out;
   AVATAR_EACH {
-    const auto y = x.p[k];
-    const auto whole = __builtin_convertvector(y - 0.5f, Native<float>::mask);
-    const auto f = y - __builtin_convertvector(whole, Native<float>::vec);
-    auto poly = f * 0.00133335581f + 0.00961812911f;
-    poly = poly * f + 0.0555041087f;
-    poly = poly * f + 0.240226507f;
-    poly = poly * f + 0.693147181f;
-    poly = poly * f + 1.0f;
+    const auto whole = __builtin_convertvector(x.p[k], Native<float>::mask);
+    const auto f = x.p[k] - __builtin_convertvector(whole, Native<float>::vec);
+    auto poly = f * (0.00186713303f * scale) + 0.00901702406f * scale;
+    poly = poly * f + 0.0557999176f * scale;
+    poly = poly * f + 0.240164449f * scale;
+    poly = poly * f + 0.693151312f * scale;
+    poly = poly * f + scale;
     out.p[k] = (Native<float>::vec)((Native<float>::mask)poly + (whole << 23));
   }
   return out;
 }
-AVATAR_INLINE Vec<double> exp2_fast(const Vec<double>& x) {
+AVATAR_INLINE Vec<double> exp2_fast(const Vec<double>& x, double scale) {
   Vec<double> out;
-  for (int k = 0; k < kLanes; k++) out.set_lane(k, std::exp2(x.lane(k)));
+  for (int k = 0; k < kLanes; k++) out.set_lane(k, scale * std::exp2(x.lane(k)));
+  return out;
+}
+// 2^n for the largest whole n <= x, 0 <= x < 127.
+template <class S> AVATAR_INLINE Vec<S> power_of_two_below(const Vec<S>& x) {
+  constexpr int kMantissa = sizeof(S) == 4 ? 23 : 52, kBias = sizeof(S) == 4 ? 127 : 1023;
+  Vec<S> out;
+  AVATAR_EACH {
+    const auto whole = __builtin_convertvector(x.p[k], typename Native<S>::mask);
+    out.p[k] = (typename Native<S>::vec)((whole + kBias) << kMantissa);
+  }
   return out;
 }
 
