@@ -1,68 +1,69 @@
 """``avatar bench``: how fast the parts are on this machine."""
 
-import itertools
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from rich import box
-from rich.table import Table
+from rich.console import Console
 from tyro.conf import Positional
 
 from avatar.atomic import replacing
 
-from .console import console, use_all_cores
+from .console import console, say, use_all_cores
+
+Kernel = Literal["rasterize", "hash_grid", "march", "composite", "skin", "closest_point", "mesh_raster", "losses"]
+MIN_WIDTH = 110
 
 
 @dataclass(frozen=True, kw_only=True)
 class BenchCommand:
     """Measure the speed of a part on this machine. Close other programs first: timings of a busy machine say little.
 
-    Example: avatar bench rasterize --json speed.json
+    Example: avatar bench rasterize --json speed.json --plot speed.svg
 
     Attributes:
-        name: rasterize, the engine beside its specification in torch (one thread); animate, frames a second of a moving
-            avatar; or step, one training step on the embedded sample, part by part.
+        name: a kernel, beside its specification in torch and the peers that are installed; step, one training step on
+            the embedded sample, part by part; animate, a frame of a moving avatar; all of these; or busy, how much
+            slower rendering and training become where another job wants all cores.
+        curves: also measure how time grows with the size of the task and falls with threads.
         json: also write the figures to this file.
-        rounds: how often everything is measured; by default enough for a steady median.
+        plot: also draw them to this SVG file.
+        rounds: how often everything is measured at most; by default for two seconds each.
     """
 
-    name: Positional[Literal["rasterize", "animate", "step"]]
+    name: Positional[Literal[Kernel, "step", "animate", "all", "busy"]]
+    curves: bool = False
     json: Path | None = None
+    plot: Path | None = None
     rounds: int | None = None
 
     def __post_init__(self) -> None:
         if self.rounds is not None and self.rounds < 1:
             raise ValueError(f"--rounds: expected at least 1, got {self.rounds}")
+        if self.plot is not None and self.plot.suffix != ".svg":
+            raise ValueError(f"--plot: expected the name of an .svg file, got {self.plot}")
 
 
 def run(config: BenchCommand) -> None:
-    """Measure, print a table, write the figures."""
-    from .benches import bench_animate, bench_rasterize, bench_step, describe_machine
+    """Measure, print tables, write the figures."""
+    from .benches.machine import describe_machine
+    from .benches.memory import peak_memory_mb
+    from .benches.plot import draw
+    from .benches.suite import measure_tables
+    from .benches.table import as_table
 
     use_all_cores()
-    match config.name:
-        case "rasterize":
-            rows = bench_rasterize(config.rounds or 15)
-        case "animate":
-            rows = bench_animate(config.rounds or 3)
-        case "step":
-            rows = bench_step(config.rounds or 50)
-    machine = describe_machine()
-    _print_table(config.name, rows, machine)
+    wide = Console(width=max(console.width, MIN_WIDTH))  # a cut table says nothing
+    machine, tables = describe_machine(), {}
+    for title, rows in measure_tables(config.name, config.rounds, config.curves):
+        wide.print(as_table(title, rows))
+        tables[title] = rows
+    machine["peak_memory_mb"] = round(peak_memory_mb())
+    say(", ".join(f"{key.replace('_', ' ')} {value}" for key, value in machine.items()))
     if config.json:
         with replacing(config.json) as path:
-            path.write_text(json.dumps({"name": config.name, "machine": machine, "rows": rows}, indent=1))
-
-
-def _print_table(name: str, rows: Sequence[dict[str, object]], machine: dict[str, object]) -> None:
-    columns = [column for column in dict.fromkeys(itertools.chain(*rows)) if column != "rounds"]  # it is in the file
-    facts = ", ".join(f"{key} {value}" for key, value in machine.items())
-    table = Table(title=f"bench {name}", caption=facts, box=box.SIMPLE, padding=0)
-    for column in columns:
-        table.add_column(column.replace("_", " "), justify="left" if isinstance(rows[0].get(column), str) else "right")
-    for row in rows:
-        table.add_row(*("" if row.get(column) is None else str(row[column]) for column in columns))
-    console.print(table)
+            path.write_text(json.dumps({"machine": machine, "tables": tables}, indent=1), encoding="utf-8")
+    if config.plot:
+        with replacing(config.plot) as path:
+            path.write_text(draw(tables), encoding="utf-8")

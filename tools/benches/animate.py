@@ -10,11 +10,12 @@ from avatar.canonical import HybridConfig
 from avatar.geometry import multiply_quats, quats_from_axis_angles
 from avatar.model import Avatar, AvatarConfig
 from avatar.render import framing_distance, orbit, render
-from avatar.structs import Camera, Pose
+from avatar.structs import Body, Camera, Gaussians, Pose
 
-from .clock import Part
+from .case import Case
 
-NUM_GAUSSIANS, SIZE_PX = 20_000, 512
+NUM_GAUSSIANS, NUM_FRAMES, SIZE_PX = 20_000, 60, 512
+PARTS = ("body", "canonical", "deform", "render", "frame")
 
 
 def swaying(num_frames: int) -> Pose:
@@ -39,28 +40,43 @@ def front_camera(points_world: Tensor) -> Camera:
     return orbit(target, distance_m, height=SIZE_PX, width=SIZE_PX)[0]
 
 
+class Film:
+    """An avatar that takes the next pose at every frame; the parts of a frame, in the order of ``PARTS``, and whole."""
+
+    body_: Body
+    scene: Gaussians
+
+    def __init__(self) -> None:
+        self._poses = swaying(NUM_FRAMES)
+        config = AvatarConfig(canonical=HybridConfig(num_gaussians=NUM_GAUSSIANS))
+        shape, ids = load_body().default_shape(), range(NUM_FRAMES)
+        self._avatar = Avatar(shape=shape, poses=self._poses, frame_ids=ids, config=config).eval()
+        self._camera = front_camera(self._avatar.posed(self._poses[0]).means)
+        self._frame = 0
+
+    def body(self) -> None:
+        self._frame = (self._frame + 1) % NUM_FRAMES
+        self.body_ = self._avatar.body(self._avatar.shape, self._poses[self._frame])
+
+    def canonical(self) -> None:
+        self.scene = self._avatar.canonical()
+
+    def deform(self) -> None:
+        self.scene = self._avatar.deform(self.scene, self.body_)
+
+    def render(self) -> None:
+        render(self.scene, self._camera)
+
+    def frame(self) -> None:
+        render(self._avatar.posed(self._poses[self._frame]), self._camera)
+
+
 @torch.no_grad()
-def bench_animate(rounds: int) -> list[dict[str, object]]:
-    """Twenty thousand Gaussians at 512²: the parts of a frame, and whole frames, ``rounds`` times through the poses."""
-    poses = swaying(60)
-    config = AvatarConfig(canonical=HybridConfig(num_gaussians=NUM_GAUSSIANS))
-    avatar = Avatar(shape=load_body().default_shape(), poses=poses, frame_ids=range(60), config=config).eval()
-    camera = front_camera(avatar.posed(poses[0]).means)
-    parts = {name: Part(name=name) for name in ("body", "canonical", "deform", "render", "frame")}
-    for _ in range(rounds):
-        for frame in range(60):
-            pose = poses[frame]
-            with parts["body"].measured():
-                body = avatar.body(avatar.shape, pose)
-            with parts["canonical"].measured():
-                scene = avatar.canonical()
-            with parts["deform"].measured():
-                scene = avatar.deform(scene, body)
-            with parts["render"].measured():
-                render(scene, camera)
-            with parts["frame"].measured():
-                render(avatar.posed(pose), camera)
-    rows = [{"what": part.name, "rounds": len(part.wall_ms), **part.figures()} for part in parts.values()]
-    wall_ms = parts["frame"].wall_ms
-    rows[-1]["frames_per_second"] = round(1e3 * len(wall_ms) / sum(wall_ms), 1)
-    return rows
+def cases() -> list[Case]:
+    """Twenty thousand Gaussians at 512²: the parts of a frame, and whole frames."""
+    film, scene = Film(), f"{NUM_GAUSSIANS // 1000}k {SIZE_PX}²"
+    tasks = {part: torch.no_grad()(getattr(film, part)) for part in PARTS}
+    return [
+        Case(scene=scene, passes=part, run=task, rounds=2 * NUM_FRAMES, alone=part == "frame")
+        for part, task in tasks.items()
+    ]

@@ -20,11 +20,16 @@ def describe_machine() -> dict[str, object]:
         "date": datetime.now(UTC).date().isoformat(),
         "commit": commit.strip(),
         "processor": _processor(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "cores": usable_cores(),
         "variant": compiled_variant(),
         "torch": torch.__version__,
         "load": [round(load, 1) for load in os.getloadavg()],
     }
+
+
+def usable_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _processor() -> str:

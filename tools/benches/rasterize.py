@@ -7,37 +7,49 @@ from torch import Tensor
 
 from avatar.engine import RasterizeOptions, Renders, Splats, Views, rasterize, rasterize_reference
 
-from .clock import Part, interleaved
+from .case import Case, Curve
 from .scenes import front_view, shell
 
-PROTOTYPE_MS = {(10_000, 256): (2.2, 3.9), (50_000, 512): (8.6, 18.2), (200_000, 1024): (34.0, 60.0)}
-"""Medians of the prototype, forward and forward + backward, on two quiet cores with AVX-512 (AMD EPYC, Zen 5)."""
+SCENES = ((10_000, 256), (50_000, 512), (200_000, 1024))
+LIMITS_MS = {(50_000, 512): ((5, 8), (11, 17))}
+"""Goal and floor, forward and both."""
 REFERENCE_MAX, REFERENCE_ROUNDS = 50_000, 2  # of Gaussians it is timed on: it takes half a second for so many
 
 Rasterizer = Callable[[Splats, Views, RasterizeOptions], Renders]
 
 
-def bench_rasterize(rounds: int) -> list[dict[str, object]]:
+def cases() -> list[Case]:
     """Three scenes, three colours and depth, without gradients and with those of all five inputs."""
-    return [row for scene, figures in PROTOTYPE_MS.items() for row in _rows(*scene, figures, rounds)]
+    return [case for scene in SCENES for case in _cases(*scene)]
 
 
-def _rows(count: int, size_px: int, prototype_ms: tuple[float, float], rounds: int) -> list[dict[str, object]]:
-    cases = []
-    for name, rasterizer, turns in (("engine", rasterize, rounds), ("torch", rasterize_reference, REFERENCE_ROUNDS)):
-        if name == "engine" or count <= REFERENCE_MAX:
-            for task in _tasks(rasterizer, shell(count), front_view(size_px)):
-                cases.append((Part(name=name), task, min(turns, rounds)))
-    interleaved(cases)
-    rows = []
-    for index, (part, _, turns) in enumerate(cases):
-        scene, passes = f"{count // 1000}k {size_px}²", ("forward", "both")[index % 2]
-        rows.append({"scene": scene, "by": part.name, "passes": passes, "rounds": turns, **part.figures()})
-    for row, published in zip(rows, prototype_ms, strict=False):
-        row["prototype_ms"] = published
-    for row, reference in zip(rows, rows[2:], strict=False):
-        row["times_torch"] = round(reference["median_ms"] / row["median_ms"])
-    return rows
+def curves() -> list[Curve]:
+    """Over Gaussians at 512², and over pixels with 50k."""
+    counts, sizes = (12_500, 25_000, 50_000, 100_000), (128, 256, 512, 1024)
+    return [
+        Curve(name="rasterize 512²", along="Gaussians", points=[(n, _engine_case(n, 512)) for n in counts]),
+        Curve(name="rasterize 50k", along="pixels", points=[(px * px, _engine_case(50_000, px)) for px in sizes]),
+    ]
+
+
+def _engine_case(count: int, size_px: int) -> Case:
+    _, both = _tasks(rasterize, shell(count), front_view(size_px))
+    return Case(scene=f"{count / 1000:g}k {size_px}²", passes="both", run=both)
+
+
+def _cases(count: int, size_px: int) -> list[Case]:
+    scene, limits = f"{count // 1000}k {size_px}²", LIMITS_MS.get((count, size_px), ((None, None), (None, None)))
+    splats, views = shell(count), front_view(size_px)
+    forward, both = _tasks(rasterize, splats, views)
+    found = [
+        Case(scene=scene, passes=passes, run=run, goal_ms=goal, floor_ms=floor)
+        for passes, run, (goal, floor) in zip(("forward", "both"), (forward, both), limits, strict=True)
+    ]
+    if count <= REFERENCE_MAX:
+        forward, both = _tasks(rasterize_reference, splats, views)
+        for passes, run in (("forward", forward), ("both", both)):
+            found.append(Case(scene=scene, passes=passes, run=run, by="torch", rounds=REFERENCE_ROUNDS))
+    return found
 
 
 def _tasks(rasterizer: Rasterizer, splats: Splats, views: Views) -> tuple[Callable[[], Renders], Callable[[], object]]:

@@ -4,51 +4,74 @@ import tempfile
 from itertools import islice
 from pathlib import Path
 
+from torch import Tensor
+
 from avatar.captures import open_capture
 from avatar.losses import compare
 from avatar.render import render
+from avatar.structs import Body, Frame, Gaussians, Rendering
 from avatar.train import Fit, Limits
 
 from ...configs import make_recipe
-from .clock import Part
+from .case import Case
 
 SAMPLE, SPLIT = Path("data/samples/dancer"), "train"
 PARTS = ("picture", "body", "canonical", "deform", "render", "losses", "backward", "optimizer")
+ROUNDS = 50
 
 
-def bench_step(rounds: int) -> list[dict[str, object]]:
-    """The parts of ``rounds`` steps taken here, and as many by the trainer. ValueError without the sample."""
-    if not SAMPLE.is_dir():
-        raise ValueError(f"{SAMPLE}: no such capture here; run from the root of the repository")
-    capture = open_capture(SAMPLE, SPLIT)
-    with tempfile.TemporaryDirectory() as folder:
-        fit = Fit(capture, capture.split(SPLIT), Path(folder), make_recipe("hybrid", 0), Limits(steps=100_000))
-        parts = {name: Part(name=name) for name in (*PARTS, "step")}
-        steps = iter(fit)
-        for _ in islice(steps, len(fit.pairs)):  # pictures are decoded in the first round
+class Steps:
+    """A fit whose steps are taken part by part, in the order of ``PARTS``, or whole by the trainer."""
+
+    frame: Frame
+    body_: Body
+    scene: Gaussians
+    image: Rendering
+    loss: Tensor
+
+    def __init__(self) -> None:
+        if not SAMPLE.is_dir():
+            raise ValueError(f"{SAMPLE}: no such capture here; run from the root of the repository")
+        self._folder = tempfile.TemporaryDirectory()
+        capture = open_capture(SAMPLE, SPLIT)
+        run, limits = Path(self._folder.name), Limits(steps=100_000)
+        self.fit = Fit(capture, capture.split(SPLIT), run, make_recipe("hybrid", 0), limits)
+        self._steps = iter(self.fit)
+        for _ in islice(self._steps, len(self.fit.pairs)):  # pictures are decoded in the first round
             pass
-        for _ in range(rounds):
-            _take_step(fit, parts)
-            with parts["step"].measured():
-                next(steps)
-    return [{"what": part.name, "rounds": rounds, **part.figures()} for part in parts.values()]
+
+    def whole(self) -> None:
+        """A step by the trainer."""
+        next(self._steps)
+
+    def picture(self) -> None:
+        self.frame = self.fit.frame(self.fit.step)
+
+    def body(self) -> None:
+        self.body_ = self.fit.avatar.body(self.fit.avatar.shape, self.frame.pose)
+
+    def canonical(self) -> None:
+        self.scene = self.fit.avatar.canonical()
+
+    def deform(self) -> None:
+        self.scene = self.fit.avatar.deform(self.scene, self.body_)
+
+    def render(self) -> None:
+        self.image = render(self.scene, self.frame.camera)
+
+    def losses(self) -> None:
+        self.loss = compare(self.image, self.frame, self.fit.config.losses).total
+
+    def backward(self) -> None:
+        self.loss.backward()
+
+    def optimizer(self) -> None:
+        self.fit.optimizer.step(1.0)
 
 
-def _take_step(fit: Fit, parts: dict[str, Part]) -> None:
-    avatar, measured = fit.avatar, {name: part.measured for name, part in parts.items()}
-    with measured["picture"]():
-        frame = fit.frame(fit.step)
-    with measured["body"]():
-        body = avatar.body(avatar.shape, frame.pose)
-    with measured["canonical"]():
-        scene = avatar.canonical()
-    with measured["deform"]():
-        scene = avatar.deform(scene, body)
-    with measured["render"]():
-        image = render(scene, frame.camera)
-    with measured["losses"]():
-        loss = compare(image, frame, fit.config.losses).total
-    with measured["backward"]():
-        loss.backward()
-    with measured["optimizer"]():
-        fit.optimizer.step(1.0)
+def cases() -> list[Case]:
+    """The parts of a step, and one by the trainer. ValueError without the sample."""
+    steps = Steps()
+    scene = f"{steps.fit.avatar.canonical.num_gaussians // 1000}k, 8 cameras, cropped"
+    parts = [Case(scene=scene, passes=p, run=getattr(steps, p), rounds=ROUNDS, alone=False) for p in PARTS]
+    return [*parts, Case(scene=scene, passes="both", run=steps.whole, goal_ms=13, floor_ms=18, rounds=ROUNDS)]
