@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from avatar.geometry import forward_kinematics
+from avatar.engine import forward_kinematics
 from avatar.structs import Body, Mesh, Pose
 
 

@@ -4,6 +4,7 @@
 ``rasterize_mesh``  triangles to the nearest one at each pixel; ``rasterize_mesh_reference`` is its specification
 ``closest_points``  the closest point of a ``MeshTree`` to each point, signed distance; ``closest_points_reference``
 ``skin``            points, rotations and normals by linear blend skinning; ``skin_reference``
+``forward_kinematics``  joints of a tree; its specification is in ``avatar.geometry``
 ``SparseMap``       fixed weighted sums of rows of a table, and their transpose
 ``on_frames``       points and rotations from frames on a surface; ``on_frames_reference``
 ``relight``         colours times a light that depends on the normal; ``relight_reference``
@@ -14,6 +15,7 @@ Where the compiled library is missing (no C++ compiler at install) the reference
 
 from .closest_points import closest_points
 from .closest_points_reference import ClosestPoints, closest_points_reference
+from .kinematics import forward_kinematics
 from .library import compiled_variant, set_threads
 from .mesh_raster import MeshRaster, rasterize_mesh, rasterize_mesh_reference
 from .mesh_tree import MeshTree
@@ -40,6 +42,7 @@ __all__ = [
     "closest_points",
     "closest_points_reference",
     "compiled_variant",
+    "forward_kinematics",
     "on_frames",
     "on_frames_reference",
     "rasterize",

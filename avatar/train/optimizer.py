@@ -45,19 +45,19 @@ class LearningRates:
 
 
 class Optimizer:
-    """Fused Adam with one group a parameter; its state can be saved by name and follows splits and prunings."""
+    """Fused Adam, parameters of one rate in a group; its state can be saved by name and follows splits and prunings."""
 
     def __init__(self, module: nn.Module, rates: LearningRates) -> None:
         self.module, self.rates = module, rates
         self._adam = self._new_adam()
 
     def _new_adam(self) -> torch.optim.Adam:
-        groups = [
-            {"params": [parameter], "name": name, "base": self.rates.of(name)}
-            for name, parameter in self.module.named_parameters()
-            if self.rates.of(name) > 0
-        ]
-        return torch.optim.Adam(groups, lr=0.0, eps=1e-15, fused=True)
+        self._names = {parameter: name for name, parameter in self.module.named_parameters() if self.rates.of(name) > 0}
+        groups: dict[float, list[nn.Parameter]] = {}
+        for parameter, name in self._names.items():
+            groups.setdefault(self.rates.of(name), []).append(parameter)
+        grouped = [{"params": parameters, "base": rate} for rate, parameters in groups.items()]
+        return torch.optim.Adam(grouped, lr=0.0, eps=1e-15, fused=True)
 
     def step(self, factor: float) -> None:
         """One step with all rates times ``factor``, then clear the gradients."""
@@ -69,16 +69,16 @@ class Optimizer:
     def tensors(self) -> dict[str, Tensor]:
         """Moments and step counts as ``parameter/field``."""
         return {
-            f"{group['name']}/{field}": value
-            for group in self._adam.param_groups
-            for field, value in self._adam.state.get(group["params"][0], {}).items()
+            f"{name}/{field}": value
+            for parameter, name in self._names.items()
+            for field, value in self._adam.state.get(parameter, {}).items()
         }
 
     def load(self, tensors: Mapping[str, Tensor]) -> None:
         """Take up the parameters as they are now, with these moments."""
         self._adam = self._new_adam()
-        for group in self._adam.param_groups:
-            prefix = f"{group['name']}/"
+        for parameter, name in self._names.items():
+            prefix = f"{name}/"
             fields = {key[len(prefix) :]: value for key, value in tensors.items() if key.startswith(prefix)}
             if fields:
-                self._adam.state[group["params"][0]] = fields
+                self._adam.state[parameter] = fields
