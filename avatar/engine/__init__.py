@@ -8,6 +8,7 @@
 ``SparseMap``       fixed weighted sums of rows of a table, and their transpose
 ``on_frames``       points and rotations from frames on a surface; ``on_frames_reference``
 ``relight``         colours times a light that depends on the normal; ``relight_reference``
+``hash_encode``     features of points from a multiresolution ``HashGrid``; ``hash_encode_reference``
 ``ssim``            mean structural similarity with a fused gradient; ``ssim_reference`` is its specification
 
 Where the compiled library is missing (no C++ compiler at install) the references stand in, and one log line says so.
@@ -15,6 +16,8 @@ Where the compiled library is missing (no C++ compiler at install) the reference
 
 from .closest_points import closest_points
 from .closest_points_reference import ClosestPoints, closest_points_reference
+from .hash_encode import hash_encode, hash_encode_reference
+from .hash_grid import HashGrid, HashLevel
 from .kinematics import forward_kinematics
 from .library import compiled_variant, set_threads
 from .mesh_raster import MeshRaster, rasterize_mesh, rasterize_mesh_reference
@@ -30,6 +33,8 @@ from .views import RasterizeOptions, Renders, Splats, Views
 
 __all__ = [
     "ClosestPoints",
+    "HashGrid",
+    "HashLevel",
     "Influences",
     "MeshRaster",
     "MeshTree",
@@ -43,6 +48,8 @@ __all__ = [
     "closest_points_reference",
     "compiled_variant",
     "forward_kinematics",
+    "hash_encode",
+    "hash_encode_reference",
     "on_frames",
     "on_frames_reference",
     "rasterize",
