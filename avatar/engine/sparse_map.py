@@ -8,10 +8,10 @@ from torch import Tensor, nn
 
 from .library import call, integers, is_compiled, pointers
 
-_MATRIX = "Tensor {0}starts, Tensor {0}ids, Tensor {0}weights"
+_TENSORS = [side + name for side in ("", "transposed_") for name in ("starts", "ids", "weights")]
 torch.library.define(
     "avatar::sparse_product",
-    f"(Tensor table, Tensor? base, {_MATRIX.format('')}, {_MATRIX.format('transposed_')}) -> Tensor",
+    f"(Tensor table, Tensor? base, {', '.join(f'Tensor {name}' for name in _TENSORS)}) -> Tensor",
 )
 
 
@@ -48,13 +48,12 @@ class SparseMap(nn.Module):
             raise ValueError(f"SparseMap: expected a table of {self.shape[1]} rows, got {len(table)}")
         if not is_compiled() or table.device.type != "cpu":
             return self.reference(table, base)
-        return torch.ops.avatar.sparse_product(
-            table.contiguous(), None if base is None else base.contiguous(), *self.buffers()
-        )
+        start = None if base is None else base.contiguous()
+        return torch.ops.avatar.sparse_product(table.contiguous(), start, *(getattr(self, name) for name in _TENSORS))
 
     def reference(self, table: Float[Tensor, "m d"], base: Float[Tensor, "n d"] | None = None) -> Float[Tensor, "n d"]:
         """The same in plain torch, for any device."""
-        starts, ids, weights, *_ = self.buffers()
+        starts, ids, weights = self.get_buffer("starts"), self.get_buffer("ids"), self.get_buffer("weights")
         rows = torch.arange(self.shape[0], device=ids.device).repeat_interleave(starts.diff())
         start = table.new_zeros(self.shape[0], table.shape[1]) if base is None else base
         return start.index_add(0, rows, table.index_select(0, ids) * weights[:, None])
