@@ -14,6 +14,7 @@ _INPUTS = (
     "Tensor means, Tensor quats, Tensor scales, Tensor opacities, Tensor colors, Tensor viewmats, Tensor intrinsics, "
     "Tensor? backgrounds, Tensor? means2d_offsets, int[] flags, float[] limits"
 )
+MAX_ENTRIES = 2**31 - 1  # in the tile lists of one camera: they are numbered by int32
 torch.library.define("avatar::rasterize", f"({_INPUTS}) -> (Tensor, Tensor, Tensor, Tensor)")
 torch.library.define(
     "avatar::rasterize_backward",
@@ -39,7 +40,7 @@ class _Gradients(ctypes.Structure):
 
 
 class _Arguments(ctypes.Structure):
-    _fields_ = [("scene", _Scene), ("out", _Output), *integers("keep")]
+    _fields_ = [("scene", _Scene), ("out", _Output), *integers("keep max_entries")]
 
 
 class _GradientArguments(ctypes.Structure):
@@ -99,7 +100,12 @@ def _empty_outputs(inputs: tuple) -> tuple[Tensor, Tensor, Tensor]:
 def _forward(*inputs) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     images, alphas, radii = _empty_outputs(inputs)
     out = _Output(images.data_ptr(), alphas.data_ptr(), radii.data_ptr())
-    state = call("rasterize", images.dtype, _Arguments(_scene(inputs), out, inputs[9][5]))
+    state = call("rasterize", images.dtype, _Arguments(_scene(inputs), out, inputs[9][5], MAX_ENTRIES))
+    if state == 0:
+        raise ValueError(
+            f"rasterize: expected at most {MAX_ENTRIES} pairs of a Gaussian and a tile of 32 x 32 pixels, found more; "
+            "render fewer or smaller Gaussians, or a smaller image"
+        )
     return images, alphas, radii, torch.tensor(state, dtype=torch.int64)
 
 
@@ -114,8 +120,6 @@ def _forward_fake(*inputs) -> tuple[Tensor, Tensor, Tensor, Tensor]:
 @torch.library.impl("avatar::rasterize_backward", "cpu")
 def _backward(v_colors: Tensor, v_alphas: Tensor, state: Tensor, *inputs) -> tuple[Tensor, ...]:
     gradients = _backward_fake(v_colors, v_alphas, state, *inputs)
-    for gradient in gradients:
-        gradient.zero_()
     addresses = [t.data_ptr() if t.numel() else None for t in (v_colors, v_alphas, *gradients)]
     arguments = _GradientArguments(_scene(inputs), _Gradients(*addresses), int(state))
     while call("rasterize_backward", v_colors.dtype, arguments) != 0:  # its forward state was reused: render again

@@ -157,13 +157,17 @@ void blend_tile_backward(CameraState<S>& camera, const RasterizeScene<S>& scene,
   TilePixels<S> pixels(camera, scene, tile);
   TileGradients<S, NC> g(pixels, camera, scene, first, background, v_colors, v_alphas);
   const int32_t* list = camera.entries.data() + camera.tile_starts[tile];
-  S* out = entry_gradients + static_cast<size_t>(camera.tile_starts[tile]) * kEntry;
+  const int32_t* places = camera.places.data() + camera.tile_starts[tile];
+  const int64_t stride = entry_stride(channels_out(scene));
   uint64_t live = pixels.live();
   for (int start = 0; start < count; start += kBlock) {
     const int here = std::min(kBlock, count - start);
     block.load(camera, list + start, here, pixels.x, pixels.y);
-    for (int i = 0; i < here; i++, out += kEntry) {
+    for (int i = 0; i < here; i++) {
       const Record<S>& r = block.records[i];
+      S* out = entry_gradients + places[start + i] * stride;
+      out[kReached] = S((block.stamps[i] & live) != 0);
+      if (out[kReached] == 0) continue;
       Vec<S> m = splat<S>(0), mx = m, my = m, mxx = m, mxy = m, myy = m, v_color[NC];
       for (int c = 0; c < NC; c++) v_color[c] = m;
       for (uint64_t stamps = block.stamps[i] & live; stamps; stamps &= stamps - 1) {
@@ -183,8 +187,8 @@ void blend_tile_backward(CameraState<S>& camera, const RasterizeScene<S>& scene,
         m += v_q, mx += v_qx, my += v_qy, mxx += v_qx * touch.dx, mxy += v_qx * touch.dy, myy += v_qy * touch.dy;
       }
       const Vec<S>* moments[6] = {&m, &mx, &my, &mxx, &mxy, &myy};
-      for (int k = 0; k < 6; k++) out[k] = k == 1 || k == 2 ? -sum(*moments[k]) : sum(*moments[k]);
-      for (int c = 0; c < kGroup; c++) out[6 + c] = c < NC ? sum(v_color[c < NC ? c : 0]) : S(0);
+      for (int k = 0; k < 6; k++) out[k] = (first ? out[k] : S(0)) + (k == 1 || k == 2 ? -sum(*moments[k]) : sum(*moments[k]));
+      for (int c = 0; c < NC; c++) out[color_column(first) + c] = sum(v_color[c]);
     }
   }
 }

@@ -2,6 +2,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
+#include <cstring>
+#include <utility>
 
 #include "kernel.h"
 
@@ -19,6 +21,16 @@ template <class T> class Buffer {
       capacity_ = count + count / 4;
       data_ = static_cast<T*>(aligned_alloc(64, (capacity_ * sizeof(T) + 63) / 64 * 64));
       if (!data_) abort();
+    }
+    return data_;
+  }
+  // As reserve, but keeps what is there.
+  T* extend(size_t count) {
+    if (count > capacity_) {
+      Buffer larger;
+      larger.reserve(2 * count);
+      if (capacity_) memcpy(larger.data_, data_, capacity_ * sizeof(T));
+      std::swap(data_, larger.data_), std::swap(capacity_, larger.capacity_);
     }
     return data_;
   }

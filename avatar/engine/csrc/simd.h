@@ -173,10 +173,14 @@ template <> AVATAR_INLINE uint32_t lane_bits<float>(const Mask<float>& m) { retu
 template <class S> AVATAR_INLINE Vec<S> vmin(const Vec<S>& a, const Vec<S>& b) { return select(less_equal(a, b), a, b); }
 template <class S> AVATAR_INLINE Vec<S> vmax(const Vec<S>& a, const Vec<S>& b) { return select(less_equal(a, b), b, a); }
 template <class S> AVATAR_INLINE Vec<S> vsqrt(const Vec<S>& a) {
-  Vec<S> v;
-  for (int k = 0; k < kLanes; k++) v.set_lane(k, std::sqrt(a.lane(k)));
-  return v;
+  alignas(64) S lanes[kLanes];
+  a.store(lanes);
+  for (S& lane : lanes) lane = std::sqrt(lane);
+  return Vec<S>::load(lanes);
 }
+#if defined(__AVX512F__)
+template <> AVATAR_INLINE Vec<float> vsqrt<float>(const Vec<float>& a) { return {{_mm512_sqrt_ps(a.p[0])}}; }
+#endif
 template <class S> AVATAR_INLINE S sum(const Vec<S>& a) {
   auto total = a.p[0];
   for (int k = 1; k < Vec<S>::kParts; k++) total += a.p[k];
@@ -226,6 +230,35 @@ template <class S> AVATAR_INLINE Vec<S> power_of_two_below(const Vec<S>& x) {
     out.p[k] = (typename Native<S>::vec)((whole + kBias) << kMantissa);
   }
   return out;
+}
+
+// log2 of positive, normal numbers; the float version is the series of atanh on [1/sqrt 2, sqrt 2], relative error 2e-7.
+AVATAR_INLINE Vec<float> log2_fast(Vec<float> x) {
+  typedef float S;
+  typedef Native<float>::mask Bits;
+  Vec<float> out;
+  AVATAR_EACH {
+    const Bits bits = (Bits)x.p[k], whole = (bits - 0x3f3504f3) >> 23;  // the mantissa's interval starts at 1/sqrt 2
+    const auto f = (Native<float>::vec)(bits - (whole << 23)) - 1.0f;
+    const auto s = f / (f + 2.0f), square = s * s;
+    auto poly = square * 0.320598897f + 0.412198583f;
+    poly = poly * square + 0.577078016f;
+    poly = poly * square + 0.961796693f;
+    poly = poly * square + 2.885390082f;
+    out.p[k] = poly * s + __builtin_convertvector(whole, Native<float>::vec);
+  }
+  return out;
+}
+AVATAR_INLINE Vec<double> log2_fast(const Vec<double>& x) {
+  Vec<double> out;
+  for (int k = 0; k < kLanes; k++) out.set_lane(k, std::log2(x.lane(k)));
+  return out;
+}
+// Smallest whole numbers not below numbers in [0, 2e9].
+template <class S> AVATAR_INLINE Vec<S> ceiling(const Vec<S>& x) {
+  Vec<S> whole;
+  AVATAR_EACH whole.p[k] = __builtin_convertvector(__builtin_convertvector(x.p[k], typename Native<S>::mask), typename Native<S>::vec);
+  return select(greater(x, whole), whole + S(1), whole);
 }
 
 }  // namespace AVATAR_ISA

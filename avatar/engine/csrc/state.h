@@ -29,13 +29,14 @@ template <class S> struct RasterizeOutput {
 
 template <class S> struct RasterizeGradients {
   const S *colors, *alphas;                                                      // of the output
-  S *means, *quats, *scales, *opacities, *scene_colors, *viewmats, *means2d;     // of the input; zeroed by the caller
+  S *means, *quats, *scales, *opacities, *scene_colors, *viewmats, *means2d;     // of the input; written whole
 };
 
 template <class S> struct RasterizeArguments {
   RasterizeScene<S> scene;
   RasterizeOutput<S> out;
-  int64_t keep;  // whether a backward pass will follow
+  int64_t keep;         // whether a backward pass will follow
+  int64_t max_entries;  // pairs of a Gaussian and a tile, of one camera
 };
 
 template <class S> struct RasterizeGradientArguments {
@@ -48,8 +49,7 @@ constexpr int kTile = 32;                    // pixels along a tile's side: stat
 constexpr int kStamps = kTile / 4;           // 4 x 4-pixel stamps along it
 constexpr int kStampsInTile = kStamps * kStamps;
 constexpr int kGroup = 4;                    // channels blended in one pass
-constexpr int kEntry = 6 + kGroup;           // gradient of one list entry: six sums for the conic, then colours
-constexpr uint32_t kCulled = 0xffffffffu;
+constexpr int kChunks = 32;                  // parts of the Gaussians, at most: a function of their number alone
 constexpr double kLog2E = 1.4426950408889634;
 
 // A projected Gaussian. With q = A dx^2 + B dx dy + C dy^2 its opacity at a pixel is opacity * 2^-q, and it matters where
@@ -60,32 +60,47 @@ template <class S> struct alignas(64) Record {
   int32_t id;
 };
 
+// A Gaussian in one tile, as found.
+struct Touched {
+  uint32_t depth;  // bits of the float
+  int32_t id, tile;
+};
+
+// What one part of the Gaussians adds to the lists.
+struct Chunk {
+  int num_visible;
+  int64_t num_entries, first_entry;
+  Buffer<Touched> touched;
+};
+
+// One row a list entry, in the order of the Gaussians: six moments and four colours, two absolute sums, whether the entry was
+// reached before its tile was opaque, then the other colours.
+constexpr int kAbsolute = 6 + kGroup, kReached = kAbsolute + 2, kEntry = 16;
+inline int color_column(int channel) { return channel < kGroup ? 6 + channel : kEntry - kGroup + channel; }
+inline int64_t entry_stride(int channels) { return kEntry + (channels - 1) / kGroup * kGroup; }
+
 template <class S> struct CameraState {
   S fx, fy, cx, cy, R[9], t[3], centre[3];
   S x_min, x_max, y_min, y_max;  // clamp of x/z and y/z inside the projection's Jacobian
-  int num_visible, tiles_x, tiles_y;
-  Buffer<uint32_t> keys;              // n: depth bits, or kCulled
-  Buffer<int32_t> ranks;              // n: place in depth order
-  Buffer<S> conics;                   // n 4: inverse covariance a, b, c and the antialiasing factor
-  Buffer<S> colors;                   // n 3 from SH
-  Buffer<S> depths;                   // n
-  Buffer<Record<S>> projected;        // n
-  Buffer<Record<S>> records;          // visible, in depth order
+  int tiles_x, tiles_y;
+  Chunk chunks[kChunks];
+  Buffer<Record<S>> records;          // n, of the visible ones
+  Buffer<int32_t> visible;            // ids, from the start of each chunk
+  Buffer<int32_t> first_touched;      // of each visible one in its chunk
+  Buffer<int32_t> tile_counts;        // chunks x tiles
   Buffer<int32_t> tile_starts;        // tiles + 1
   Buffer<int32_t> tile_ends;          // tiles: end of what was composited, as a count
-  Buffer<int32_t> entries;            // records of each tile, front to back
-  Buffer<int32_t> entry_starts;       // visible + 1
-  Buffer<int32_t> entry_places;       // where the entries of each record lie
-  Buffer<int32_t> tile_counts;        // chunks x tiles
-  Buffer<uint32_t> sort_keys[2];
-  Buffer<int32_t> sort_ids[2];
+  Buffer<uint64_t> unsorted;          // depth and place of the entries of each tile
+  Buffer<int32_t> entries;            // Gaussians of each tile, front to back
+  Buffer<int32_t> places;             // of these entries in the order of the Gaussians
+  Buffer<int32_t> entry_ids;          // Gaussian at each place
   Buffer<S> transmittance;            // h w
   Buffer<S> blended;                  // h w d before the background
 };
 
 template <class S> struct RasterizeState {
   std::deque<CameraState<S>> cameras;
-  Buffer<S> entry_gradients, gaussian_gradients, camera_partials;
+  Buffer<S> entry_gradients, camera_partials;
   CameraState<S>& camera(size_t i) {
     while (cameras.size() <= i) cameras.emplace_back();
     return cameras[i];
@@ -95,5 +110,11 @@ template <class S> struct RasterizeState {
 template <class S> int channels_out(const RasterizeScene<S>& scene) {
   return static_cast<int>(scene.num_channels + (scene.with_depth ? 1 : 0));
 }
+
+inline int64_t chunk_size(int64_t n) {
+  const int64_t even = (n + kChunks - 1) / kChunks, least = 1024;
+  return ((even > least ? even : least) + kLanes - 1) / kLanes * kLanes;
+}
+inline int num_chunks(int64_t n) { return static_cast<int>((n + chunk_size(n) - 1) / chunk_size(n)); }
 
 }  // namespace AVATAR_ISA

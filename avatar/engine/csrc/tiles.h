@@ -1,43 +1,10 @@
-// Depth order and, for every tile, the list of Gaussians that can touch it, front to back.
+// For every tile, the list of Gaussians that can touch it, front to back.
 #pragma once
-#include <algorithm>
+#include <atomic>
 
-#include "state.h"
+#include "project.h"
 
 namespace AVATAR_ISA {
-
-// Visible Gaussians by depth: radix sort of the n float keys (three passes of 11 bits), stable by index. Returns their ids.
-template <class S> const int32_t* sort_by_depth(CameraState<S>& camera, int64_t n) {
-  constexpr int kBins = 2048;
-  uint32_t *keys = camera.sort_keys[0].reserve(n), *other_keys = camera.sort_keys[1].reserve(n);
-  int32_t *ids = camera.sort_ids[0].reserve(n), *other_ids = camera.sort_ids[1].reserve(n);
-  int count = 0;
-  for (int64_t i = 0; i < n; i++) {
-    keys[count] = camera.keys[i], ids[count] = static_cast<int32_t>(i);
-    count += camera.keys[i] != kCulled;
-  }
-  uint32_t histogram[3][kBins] = {};
-  for (int i = 0; i < count; i++) {
-    for (int pass = 0; pass < 3; pass++) histogram[pass][(keys[i] >> (11 * pass)) & (kBins - 1)]++;
-  }
-  for (int pass = 0; pass < 3; pass++) {
-    uint32_t start = 0;
-    bool already_sorted = false;
-    for (uint32_t& bin : histogram[pass]) {
-      already_sorted |= static_cast<int>(bin) == count;
-      const uint32_t size = bin;
-      bin = start, start += size;
-    }
-    if (already_sorted) continue;
-    for (int i = 0; i < count; i++) {
-      const uint32_t place = histogram[pass][(keys[i] >> (11 * pass)) & (kBins - 1)]++;
-      other_keys[place] = keys[i], other_ids[place] = ids[i];
-    }
-    std::swap(keys, other_keys), std::swap(ids, other_ids);
-  }
-  camera.num_visible = count;
-  return ids;
-}
 
 AVATAR_INLINE int floor_to_int(double x) { return static_cast<int>(std::floor(x)); }
 
@@ -79,53 +46,114 @@ template <class S, class F> AVATAR_INLINE void for_tiles(const CameraState<S>& c
   }
 }
 
-// Records into depth order and a stable counting sort into tile lists. The number of chunks depends on the count alone, so
-// the lists are the same for any number of threads.
-template <class S> int build_tile_lists(CameraState<S>& camera, int64_t n) {
-  const int32_t* order = sort_by_depth(camera, n);
-  const int visible = camera.num_visible, tiles = camera.tiles_x * camera.tiles_y;
-  const int chunks = std::min(16, visible / 4096 + 1), grain = (visible + chunks - 1) / chunks;
-  Record<S>* records = camera.records.reserve(visible);
-  int32_t* entry_starts = camera.entry_starts.reserve(visible + 1);
-  int32_t* counts = camera.tile_counts.reserve(static_cast<size_t>(chunks) * tiles);
-  std::fill(counts, counts + static_cast<size_t>(chunks) * tiles, 0);
-  entry_starts[0] = 0;
-  auto in_chunk = [&](int chunk, auto&& f) {
-    for (int i = chunk * grain, end = std::min(visible, i + grain); i < end; i++) f(i, counts + static_cast<size_t>(chunk) * tiles);
-  };
-  avatar_pool::parallel(chunks, [&](int chunk) {
-    in_chunk(chunk, [&](int i, int32_t* count) {
-      if (i + 12 < visible) __builtin_prefetch(&camera.projected[order[i + 12]]);
-      records[i] = camera.projected[order[i]];
-      camera.ranks[records[i].id] = i;
-      int touched = 0;
-      for_tiles(camera, records[i], [&](int tile) { count[tile]++, touched++; });
-      entry_starts[i + 1] = touched;
+// Tiles of some visible Gaussians to the end of the chunk's list; `count` counts them by tile.
+template <class S>
+void find_tiles(const CameraState<S>& camera, Chunk& chunk, const int32_t* ids, const uint32_t* depths, int number,
+                int32_t* first_touched, int32_t* count) {
+  const int64_t tiles = static_cast<int64_t>(camera.tiles_x) * camera.tiles_y;
+  for (int i = 0; i < number; i++) {
+    first_touched[i] = static_cast<int32_t>(chunk.num_entries);
+    Touched* next = chunk.touched.extend(chunk.num_entries + tiles) + chunk.num_entries;
+    for_tiles(camera, camera.records[ids[i]], [&](int tile) {
+      *next++ = {depths[i], ids[i], tile};
+      count[tile]++;
     });
+    chunk.num_entries = next - chunk.touched.data();
+  }
+}
+
+// Projects all Gaussians and finds their tiles. False where there are more pairs of the two than wanted.
+template <class S>
+bool project_to_tiles(CameraState<S>& camera, const RasterizeScene<S>& scene, int index, int32_t* radii, int64_t max_entries) {
+  constexpr int kBatch = 256;  // records stay in the first-level cache
+  const int64_t n = scene.num_gaussians, tiles = static_cast<int64_t>(camera.tiles_x) * camera.tiles_y;
+  camera.records.reserve(n);
+  int32_t *visible = camera.visible.reserve(n), *first_touched = camera.first_touched.reserve(n);
+  int32_t* counts = camera.tile_counts.reserve(num_chunks(n) * tiles);
+  std::atomic<int64_t> total{0};
+  avatar_pool::parallel_chunks(n, chunk_size(n), [&](int64_t begin, int64_t end, int number) {
+    Chunk& chunk = camera.chunks[number];
+    int32_t* count = counts + number * tiles;
+    std::fill(count, count + tiles, 0);
+    chunk.num_visible = 0, chunk.num_entries = 0;
+    uint32_t depths[kBatch];
+    for (int64_t i = begin; i < end && total.load(std::memory_order_relaxed) <= max_entries; i += kBatch) {
+      const int64_t here = begin + chunk.num_visible, before = chunk.num_entries;
+      const int found = project(camera, scene, index, i, std::min(end, i + kBatch), radii, visible + here, depths);
+      find_tiles(camera, chunk, visible + here, depths, found, first_touched + here, count);
+      chunk.num_visible += found, total += chunk.num_entries - before;
+    }
   });
-  int32_t* starts = camera.tile_starts.reserve(tiles + 1);
-  int total = 0;
-  for (int tile = 0; tile < tiles; tile++) {
-    starts[tile] = total;
-    for (int chunk = 0; chunk < chunks; chunk++) {
-      int32_t& count = counts[static_cast<size_t>(chunk) * tiles + tile];
+  return total <= max_entries;
+}
+
+// A stable counting sort of what was found into tiles, still in the order of the Gaussians.
+template <class S> void fill_tiles(CameraState<S>& camera, int chunks) {
+  const int tiles = camera.tiles_x * camera.tiles_y;
+  int32_t *counts = camera.tile_counts.data(), *starts = camera.tile_starts.reserve(tiles + 1);
+  std::fill(starts, starts + tiles + 1, 0);
+  int64_t total = 0;
+  for (int c = 0; c < chunks; c++) {
+    camera.chunks[c].first_entry = total, total += camera.chunks[c].num_entries;
+    for (int tile = 0; tile < tiles; tile++) starts[tile + 1] += counts[c * static_cast<int64_t>(tiles) + tile];
+  }
+  for (int tile = 0; tile < tiles; tile++) starts[tile + 1] += starts[tile];
+  uint64_t* unsorted = camera.unsorted.reserve(total);
+  int32_t* entry_ids = camera.entry_ids.reserve(total);
+  camera.entries.reserve(total), camera.places.reserve(total);
+  int32_t* next = camera.tile_ends.reserve(tiles);
+  std::copy(starts, starts + tiles, next);
+  for (int c = 0; c < chunks; c++) {
+    for (int tile = 0; tile < tiles; tile++) {
+      int32_t& count = counts[c * static_cast<int64_t>(tiles) + tile];
       const int here = count;
-      count = total, total += here;
+      count = next[tile], next[tile] += here;
     }
   }
-  starts[tiles] = total;
-  for (int i = 0; i < visible; i++) entry_starts[i + 1] += entry_starts[i];
-  int32_t *entries = camera.entries.reserve(total), *places = camera.entry_places.reserve(total);
-  avatar_pool::parallel(chunks, [&](int chunk) {
-    in_chunk(chunk, [&](int i, int32_t* next) {
-      int32_t* place = places + entry_starts[i];
-      for_tiles(camera, records[i], [&](int tile) {
-        entries[next[tile]] = i;
-        *place++ = next[tile]++;
-      });
-    });
+  avatar_pool::parallel(chunks, [&](int c) {
+    const Chunk& chunk = camera.chunks[c];
+    int32_t* place = counts + c * static_cast<int64_t>(tiles);
+    for (int64_t i = 0, entry = chunk.first_entry; i < chunk.num_entries; i++, entry++) {
+      const Touched& touched = chunk.touched[i];
+      unsorted[place[touched.tile]++] = static_cast<uint64_t>(touched.depth) << 32 | static_cast<uint64_t>(entry);
+      entry_ids[entry] = touched.id;
+    }
   });
-  return total;
+}
+
+// Sorts numbers by their upper halves, keeping the order of equal ones, which is that of the lower halves.
+inline uint64_t* radix_sort(uint64_t* numbers, uint64_t* other, int count) {
+  uint64_t least = ~0ull, most = 0;
+  for (int i = 0; i < count; i++) least = std::min(least, numbers[i]), most = std::max(most, numbers[i]);
+  const uint64_t base = least >> 32, range = (most >> 32) - base;
+  for (int shift = 0; range >> shift; shift += 8) {
+    uint32_t places[256] = {}, place = 0;
+    for (int i = 0; i < count; i++) places[((numbers[i] >> 32) - base) >> shift & 255]++;
+    for (uint32_t& bin : places) {
+      const uint32_t size = bin;
+      bin = place, place += size;
+    }
+    for (int i = 0; i < count; i++) other[places[((numbers[i] >> 32) - base) >> shift & 255]++] = numbers[i];
+    std::swap(numbers, other);
+  }
+  return numbers;
+}
+
+// Sorts one tile's list by depth; of equal depths the first Gaussian is in front.
+template <class S> void sort_tile(CameraState<S>& camera, int tile) {
+  constexpr int kFew = 48;
+  static thread_local Buffer<uint64_t> scratch;
+  const int start = camera.tile_starts[tile], count = camera.tile_starts[tile + 1] - start;
+  uint64_t* numbers = camera.unsorted.data() + start;
+  if (count <= kFew) {
+    std::sort(numbers, numbers + count);
+  } else {
+    numbers = radix_sort(numbers, scratch.reserve(count), count);
+  }
+  for (int i = 0; i < count; i++) {
+    const int32_t place = static_cast<int32_t>(numbers[i] & 0xffffffffu);
+    camera.places[start + i] = place, camera.entries[start + i] = camera.entry_ids[place];
+  }
 }
 
 }  // namespace AVATAR_ISA
