@@ -1,5 +1,7 @@
 """The performance core: compiled CPU kernels and, beside each, its plain-torch reference with the same signature.
 
+``composite``       packed samples to sums along rays; in two steps ``weights_from_densities`` and ``accumulate``
+``march``           samples along rays through an occupancy grid; ``march_reference`` is its specification
 ``rasterize``       Gaussians to images; ``rasterize_reference`` is its specification
 ``rasterize_mesh``  triangles to the nearest one at each pixel; ``rasterize_mesh_reference`` is its specification
 ``closest_points``  the closest point of a ``MeshTree`` to each point, signed distance; ``closest_points_reference``
@@ -16,12 +18,22 @@ Where the compiled library is missing (no C++ compiler at install) the reference
 
 from .closest_points import closest_points
 from .closest_points_reference import ClosestPoints, closest_points_reference
+from .composite import accumulate, composite, composite_alphas, weights_from_alphas, weights_from_densities
+from .composite_reference import (
+    accumulate_reference,
+    composite_alphas_reference,
+    composite_reference,
+    weights_from_alphas_reference,
+    weights_from_densities_reference,
+)
 from .hash_encode import hash_encode, hash_encode_reference
 from .hash_grid import HashGrid, HashLevel
 from .kinematics import forward_kinematics
 from .library import compiled_variant, set_threads
+from .march import OccupancyGrid, Rays, march, march_reference, occupied_cells
 from .mesh_raster import MeshRaster, rasterize_mesh, rasterize_mesh_reference
 from .mesh_tree import MeshTree
+from .packed import Composite, Packed, SampleWeights
 from .rasterize import rasterize
 from .rasterize_reference import rasterize_reference
 from .relight import relight, relight_reference
@@ -33,23 +45,37 @@ from .views import RasterizeOptions, Renders, Splats, Views
 
 __all__ = [
     "ClosestPoints",
+    "Composite",
     "HashGrid",
     "HashLevel",
     "Influences",
     "MeshRaster",
     "MeshTree",
+    "OccupancyGrid",
+    "Packed",
     "RasterizeOptions",
+    "Rays",
     "Renders",
+    "SampleWeights",
     "Skinnable",
     "SparseMap",
     "Splats",
     "Views",
+    "accumulate",
+    "accumulate_reference",
     "closest_points",
     "closest_points_reference",
     "compiled_variant",
+    "composite",
+    "composite_alphas",
+    "composite_alphas_reference",
+    "composite_reference",
     "forward_kinematics",
     "hash_encode",
     "hash_encode_reference",
+    "march",
+    "march_reference",
+    "occupied_cells",
     "on_frames",
     "on_frames_reference",
     "rasterize",
@@ -63,4 +89,8 @@ __all__ = [
     "skin_reference",
     "ssim",
     "ssim_reference",
+    "weights_from_alphas",
+    "weights_from_alphas_reference",
+    "weights_from_densities",
+    "weights_from_densities_reference",
 ]
