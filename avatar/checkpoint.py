@@ -88,8 +88,8 @@ def save_avatar(avatar: Avatar, folder: Path) -> None:
     save_tensors(folder / "avatar.safetensors", {**avatar.state_dict(), **poses})
 
 
-def load_avatar(folder: Path) -> Avatar:
-    """Read an avatar from a checkpoint folder, or the newest one of a run folder.
+def load_avatar(folder: Path, device: torch.device | str = "cpu") -> Avatar:
+    """Read an avatar from a checkpoint folder, or the newest one of a run folder, onto ``device``.
 
     Raises:
         FileNotFoundError: there is no checkpoint.
@@ -120,13 +120,13 @@ def load_avatar(folder: Path) -> Avatar:
     except (KeyError, RuntimeError, ValueError, TypeError, IndexError) as error:
         reason = " ".join(str(error).split())
         raise ValueError(f"{folder}: avatar.safetensors does not fit config.json: {reason}") from error
-    return avatar
+    return avatar.to(device)
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
     """Write a safetensors file to disk, flushed."""
     with path.open("wb") as file:
-        file.write(save({name: tensor.detach().contiguous() for name, tensor in tensors.items()}))
+        file.write(save({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}))
         file.flush()
         os.fsync(file.fileno())
 

@@ -1,15 +1,15 @@
 """Avatar: body, canonical scene and deformation in the one module that users hold."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from avatar.body import load_body
 from avatar.canonical import Hybrid, HybridConfig
 from avatar.deform import DeformConfig, Deformer, PoseRefinement
-from avatar.structs import Body, Gaussians, Mesh, Pose, Shape
+from avatar.structs import Body, Gaussians, Mesh, Pose, Shape, map_tensors
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,11 +76,20 @@ class Avatar(nn.Module):
         """The body of ``shape`` in ``pose``, which is corrected first if it is a training frame's."""
         if self.refinement is not None:
             pose = self.refinement(pose)
-        shaped = self._shaped if shape is self.shape else load_body(self.rig).shaped(shape)
-        return shaped.posed(pose)
+        if shape is self.shape:
+            return self._shaped.posed(pose)
+        joints = self._shaped.joints_rest
+        return load_body(self.rig, joints.dtype, joints.device).shaped(shape).posed(pose)
 
     def posed(self, pose: Pose) -> Gaussians:
         """The avatar in ``pose``, in the world."""
         scene = self.deform(self.canonical(), self.body(self.shape, pose))
         assert isinstance(scene, Gaussians)
         return scene
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "Avatar":
+        """What ``to`` calls for every parameter: the records that the avatar holds go along."""
+        super()._apply(fn, recurse)
+        self.shape, self.poses = map_tensors(self.shape, fn), map_tensors(self.poses, fn)
+        self._shaped = map_tensors(self._shaped, fn)
+        return self

@@ -1,9 +1,11 @@
 """The avatar as its users hold it."""
 
-from dataclasses import replace
+from collections.abc import Iterator
+from dataclasses import is_dataclass, replace
 
 import pytest
 import torch
+from torch import Tensor, nn
 
 from avatar.body import load_body
 from avatar.canonical import HybridConfig
@@ -11,7 +13,7 @@ from avatar.deform import CorrectivesConfig, DeformConfig
 from avatar.geometry import matrices_from_axis_angles, matrices_from_quats, multiply_quats, normalize_quats
 from avatar.geometry import quats_from_axis_angles as turn
 from avatar.model import Avatar, AvatarConfig
-from avatar.structs import Body, Gaussians, Pose
+from avatar.structs import Body, Gaussians, Pose, map_tensors
 
 FRAME_IDS = (4, 8, 15)
 NO_MODES = CorrectivesConfig(num_modes=0)
@@ -139,3 +141,55 @@ def test_poses_must_be_the_rigs_and_as_many_as_frames() -> None:
     for rig, frame_ids in (("cmu_mb", FRAME_IDS), ("anny", FRAME_IDS[:2])):
         with pytest.raises(ValueError, match=r"poses\.local_quats: expected .* got \(3, 104, 4\)"):
             Avatar(shape=shape, poses=poses_of("anny"), frame_ids=frame_ids, config=PLAIN, rig=rig)
+
+
+def tensors_in(holder: object, path: str = "avatar") -> Iterator[tuple[str, Tensor]]:
+    """Every tensor that can be reached from a module or a record, with the way there."""
+    if isinstance(holder, Tensor):
+        yield path, holder
+    elif isinstance(holder, nn.Module) or is_dataclass(holder):
+        yield from tensors_in(vars(holder), path)
+    elif isinstance(holder, dict):
+        for name, value in holder.items():
+            yield from tensors_in(value, f"{path}.{name}")
+    elif isinstance(holder, tuple | list):
+        for index, value in enumerate(holder):
+            yield from tensors_in(value, f"{path}[{index}]")
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("config", [PLAIN, FULL], ids=["plain", "full"])
+def test_everything_it_holds_moves_with_it(config: AvatarConfig) -> None:
+    """To another precision here: what goes to a device takes the same way."""
+    person, pose = avatar(config), poses_of("anny")[1]
+    before = person.posed(pose)
+    shared = load_body().rig.bone_weights
+    assert person.to(torch.float64) is person
+    after = person.posed(map_tensors(pose, Tensor.double))
+    found = {path: tensor.dtype for path, tensor in tensors_in(person) if tensor.is_floating_point()}
+    assert {path for path, dtype in found.items() if dtype != torch.float64} == set()
+    assert {"avatar.shape.values", "avatar._shaped.rig.bone_weights", "avatar.canonical.roots"} <= {
+        path.replace("_modules.", "").replace("_buffers.", "") for path in found
+    }
+    for name in ("means", "quats", "scales", "opacities", "sh"):
+        torch.testing.assert_close(getattr(after, name).float(), getattr(before, name), atol=2e-5, rtol=1e-4)
+    assert load_body().rig.bone_weights is shared
+    assert shared.dtype == torch.float32
+
+
+@torch.no_grad()
+def test_after_moving_another_shape_is_of_the_same_precision() -> None:
+    person = avatar(PLAIN).to(torch.float64)
+    other = replace(person.shape, values=person.shape.values.clone())
+    pose = map_tensors(poses_of("anny")[0], Tensor.double)
+    body = person.body(other, pose)
+    torch.testing.assert_close(body.vertices_world, person.body(person.shape, pose).vertices_world, atol=1e-6, rtol=0)
+
+
+@pytest.mark.cuda
+@torch.no_grad()
+def test_on_cuda_it_poses_as_on_the_cpu() -> None:
+    pose = poses_of("anny")[1]
+    here, there = avatar(FULL).posed(pose), avatar(FULL).to("cuda").posed(pose.to("cuda"))
+    for name in ("means", "quats", "scales", "opacities", "sh"):
+        torch.testing.assert_close(getattr(there, name).cpu(), getattr(here, name), atol=2e-5, rtol=1e-4)

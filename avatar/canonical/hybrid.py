@@ -5,6 +5,7 @@ by its own offset in the triangle's frame; its rotation too is relative to that 
 2024) and GaussianAvatars (Qian et al. 2024).
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -22,7 +23,7 @@ from avatar.geometry import (
     triangle_areas,
     triangle_frames,
 )
-from avatar.structs import Binding, Gaussians, Mesh
+from avatar.structs import Binding, Gaussians, Mesh, map_tensors
 
 PER_GAUSSIAN = ("offsets", "quats", "log_scales", "opacity_logits", "colors", "sh_rest", "triangles", "barycentrics")
 """Names of the tensors with one row a Gaussian: what splitting and pruning change."""
@@ -106,6 +107,13 @@ class Hybrid(nn.Module):
         self.binding = Binding(
             template=template, triangles=self.triangles, barycentrics=self.barycentrics, normals=frames[..., 2]
         )
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "Hybrid":
+        """What ``to`` calls for every parameter: the template and what depends on it go along."""
+        super()._apply(fn, recurse)
+        self.template = map_tensors(self.template, fn)
+        self.rebind()
+        return self
 
     def forward(self) -> Gaussians:
         """The Gaussians in the canonical pose."""

@@ -5,7 +5,7 @@ from a small encoder of the pose, plus a free code for each training frame: clot
 Compare the linear bases of Lazova et al. 2019 and the control graph of Sumner et al. 2007.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -141,6 +141,10 @@ class Correctives(nn.Module):
         offsets, colors = field[:, :3] * _OFFSET_SCALE_M, field[:, 3:] * _COLOR_SCALE
         interpolate = self._interpolate(binding)
         return interpolate(offsets, base=means), interpolate(colors)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "Correctives":
+        self._interpolation = None
+        return super()._apply(fn, recurse)
 
     def _interpolate(self, binding: Binding) -> SparseMap:
         """The map from control points to Gaussians; made again when the binding changes."""

@@ -1,10 +1,10 @@
 """Canonical scene and body to the scene in the world."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from torch import nn
+from torch import Tensor, nn
 
 from avatar.engine import Skinnable, relight
 from avatar.structs import Binding, Body, Gaussians, Mesh, Pose
@@ -47,6 +47,10 @@ class Deformer(nn.Module):
                 return skin_mesh(scene, body, self.config.skinning)
             case Gaussians():
                 return self._gaussians(scene, body)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "Deformer":
+        self._weights = None
+        return super()._apply(fn, recurse)
 
     def _gaussians(self, gaussians: Gaussians, body: Body) -> Gaussians:
         binding = gaussians.binding

@@ -25,6 +25,7 @@ from .capture import Capture, Split
 from .frame import Frame
 from .gaussians import Binding, Gaussians
 from .mesh import Mesh
+from .moving import map_tensors
 from .rendering import Rendering
 
 Scene = Gaussians | Mesh
@@ -43,4 +44,5 @@ __all__ = [
     "Scene",
     "Shape",
     "Split",
+    "map_tensors",
 ]

@@ -3,12 +3,14 @@
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from avatar.geometry import lbs, transform_points
 
 from .mesh import Mesh
+from .moving import map_tensors
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -43,6 +45,10 @@ class Pose:
     def __getitem__(self, index: int) -> "Pose":
         """One frame of a sequence of poses."""
         return replace(self, local_quats=self.local_quats[index], root_position_world=self.root_position_world[index])
+
+    def to(self, device: torch.device | str) -> "Pose":
+        """The same pose with its tensors on ``device``."""
+        return map_tensors(self, lambda tensor: tensor.to(device))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

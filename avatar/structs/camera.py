@@ -6,6 +6,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from .moving import map_tensors
+
 
 @dataclass(frozen=True, kw_only=True)
 class Box:
@@ -76,8 +78,4 @@ class Camera:
 
     def to(self, device: torch.device | str) -> "Camera":
         """The same camera with its tensors on ``device``."""
-        return replace(
-            self,
-            camera_from_world=self.camera_from_world.to(device),
-            intrinsics_px=self.intrinsics_px.to(device),
-        )
+        return map_tensors(self, lambda tensor: tensor.to(device))

@@ -2,11 +2,13 @@
 
 from dataclasses import dataclass
 
+import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
 from .body import Pose
 from .camera import Box, Camera
+from .moving import map_tensors
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -30,3 +32,7 @@ class Frame:
     frame_id: int
     camera_id: int
     crop: Box | None = None
+
+    def to(self, device: torch.device | str) -> "Frame":
+        """The same picture with its tensors, those of camera and pose too, on ``device``."""
+        return map_tensors(self, lambda tensor: tensor.to(device))

@@ -24,6 +24,11 @@ class _Projected(NamedTuple):
     opacities: Float[Tensor, "c n"]
 
 
+def load() -> ModuleType:
+    """gsplat with its kernels compiled, which takes minutes the first time. ImportError says what to install."""
+    return extra("gsplat")
+
+
 def rasterize(splats: Splats, views: Views, options: RasterizeOptions | None = None) -> Renders:
     """Render Gaussians into every view; same meaning, arguments and gradients as ``avatar.engine.rasterize``.
 
@@ -39,7 +44,7 @@ def rasterize(splats: Splats, views: Views, options: RasterizeOptions | None = N
     _check_tensors(splats.means)
     if len(splats.means) == 0:  # gsplat divides by their number
         return rasterize_reference(splats, views, options)
-    gsplat = extra("gsplat")
+    gsplat = load()
     gaussians = _project(gsplat, splats, views, options)
     channels = _channels(gsplat, splats, views, gaussians)
     backgrounds = views.backgrounds
