@@ -2,9 +2,10 @@
 
 import pytest
 import torch
+from torch import Tensor
 
 from avatar.render import RenderConfig, load_backend, render
-from avatar.structs import Camera, Gaussians
+from avatar.structs import Camera, Gaussians, map_tensors
 
 
 def scene_and_camera() -> tuple[Gaussians, Camera]:
@@ -26,7 +27,7 @@ def test_cpu_and_torch_draw_the_same():
 
 
 def test_cuda_does_not_draw_what_is_on_the_cpu():
-    with pytest.raises(ValueError, match="expected float32 on a CUDA device, got torch.float32 on cpu"):
+    with pytest.raises(ValueError, match=r"expected float32 on a CUDA device, got torch.float32 on cpu"):
         render(*scene_and_camera(), RenderConfig(backend="cuda"))
 
 
@@ -42,8 +43,7 @@ def test_what_a_backend_lacks_is_known_before():
 @pytest.mark.cuda
 def test_cuda_draws_the_same():
     scene, camera = scene_and_camera()
-    there = Gaussians(**{name: value if value is None else value.cuda() for name, value in vars(scene).items()})
-    ours = render(there, camera.to("cuda"), RenderConfig(backend="cuda", depth=True))
+    ours = render(map_tensors(scene, Tensor.cuda), camera.to("cuda"), RenderConfig(backend="cuda", depth=True))
     truth = render(scene, camera, RenderConfig(backend="torch", depth=True))
     torch.testing.assert_close(ours.color.cpu(), truth.color, atol=1e-4, rtol=1e-4)
     torch.testing.assert_close(ours.expected_depth().cpu(), truth.expected_depth(), atol=1e-4, rtol=1e-4)
