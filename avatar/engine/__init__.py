@@ -2,6 +2,7 @@
 
 ``composite``       packed samples to sums along rays; in two steps ``weights_from_densities`` and ``accumulate``
 ``march``           samples along rays through an occupancy grid; ``march_reference`` is its specification
+``image_errors``    colour, structure and coverage of a rendering against a picture; ``image_errors_reference``
 ``rasterize``       Gaussians to images; ``rasterize_reference`` is its specification
 ``rasterize_mesh``  triangles to the nearest one at each pixel; ``rasterize_mesh_reference`` is its specification
 ``closest_points``  the closest point of a ``MeshTree`` to each point, signed distance; ``closest_points_reference``
@@ -28,6 +29,7 @@ from .composite_reference import (
 )
 from .hash_encode import hash_encode, hash_encode_reference
 from .hash_grid import HashGrid, HashLevel
+from .image_errors import ImageErrors, image_errors, image_errors_reference
 from .kinematics import forward_kinematics
 from .library import compiled_variant, set_threads
 from .march import OccupancyGrid, Rays, march, march_reference, occupied_cells
@@ -48,6 +50,7 @@ __all__ = [
     "Composite",
     "HashGrid",
     "HashLevel",
+    "ImageErrors",
     "Influences",
     "MeshRaster",
     "MeshTree",
@@ -73,6 +76,8 @@ __all__ = [
     "forward_kinematics",
     "hash_encode",
     "hash_encode_reference",
+    "image_errors",
+    "image_errors_reference",
     "march",
     "march_reference",
     "occupied_cells",

@@ -15,10 +15,10 @@ torch.library.define("avatar::ssim", "(Tensor image, Tensor target, bool wants_g
 
 
 class _Arguments(ctypes.Structure):
-    _fields_ = [*pointers("x y gradient value"), *integers("planes height width")]
+    _fields_ = [*pointers("x y gradient value"), *integers("height width channels")]
 
 
-def ssim(image: Float[Tensor, "d h w"], target: Float[Tensor, "d h w"]) -> Float[Tensor, ""]:
+def ssim(image: Float[Tensor, "h w c"], target: Float[Tensor, "h w c"]) -> Float[Tensor, ""]:
     """Mean structural similarity of two images (Wang et al. 2004): 11 x 11 Gaussian window, sigma 1.5, data range 1.
 
     Zeros surround the images, so that every pixel counts. Differentiable with respect to ``image`` only.
@@ -34,15 +34,15 @@ def ssim(image: Float[Tensor, "d h w"], target: Float[Tensor, "d h w"]) -> Float
     return torch.ops.avatar.ssim(image.contiguous(), target.contiguous(), wants_gradient)[0]
 
 
-def ssim_reference(image: Float[Tensor, "d h w"], target: Float[Tensor, "d h w"]) -> Float[Tensor, ""]:
+def ssim_reference(image: Float[Tensor, "h w c"], target: Float[Tensor, "h w c"]) -> Float[Tensor, ""]:
     """The same in plain torch, for any device."""
     offsets = torch.arange(WINDOW, dtype=image.dtype, device=image.device) - WINDOW // 2
     window = torch.exp(-(offsets**2) / (2 * SIGMA**2))
     window = window / window.sum()
 
     def blur(x: Tensor) -> Tensor:
-        x = torch.nn.functional.conv2d(x[:, None], window.view(1, 1, 1, -1), padding=(0, WINDOW // 2))
-        return torch.nn.functional.conv2d(x, window.view(1, 1, -1, 1), padding=(WINDOW // 2, 0))[:, 0]
+        x = torch.nn.functional.conv2d(x.movedim(-1, 0)[:, None], window.view(1, 1, 1, -1), padding=(0, WINDOW // 2))
+        return torch.nn.functional.conv2d(x, window.view(1, 1, -1, 1), padding=(WINDOW // 2, 0))
 
     mean_x, mean_y = blur(image), blur(target)
     variance_x, variance_y = blur(image * image) - mean_x**2, blur(target * target) - mean_y**2
@@ -71,12 +71,13 @@ def _setup_context(ctx, inputs: tuple, output: tuple) -> None:
     del inputs
     ctx.save_for_backward(output[1])
     ctx.mark_non_differentiable(output[1])
+    ctx.set_materialize_grads(False)  # an image of zeros for the second output
 
 
 @once_differentiable
-def _differentiate(ctx, v_value: Tensor, _gradient: Tensor | None) -> tuple:
+def _differentiate(ctx, v_value: Tensor | None, _gradient: Tensor | None) -> tuple:
     (gradient,) = ctx.saved_tensors
-    return gradient * v_value, None, None
+    return None if v_value is None else gradient * v_value, None, None
 
 
 torch.library.register_autograd("avatar::ssim", _differentiate, setup_context=_setup_context)

@@ -2,11 +2,10 @@
 
 from dataclasses import dataclass
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from avatar.engine import ssim
+from avatar.engine import image_errors
 from avatar.structs import Frame, Rendering
 
 
@@ -18,14 +17,16 @@ class LossConfig:
         l1: mean absolute colour difference.
         dssim: one minus structural similarity.
         mask: mean absolute difference of coverage and foreground mask.
+        huber_delta: colour differences below it count by their square (Huber 1964); zero for none.
     """
 
     l1: float = 0.8
     dssim: float = 0.2
     mask: float = 0.1
+    huber_delta: float = 0.0
 
     def __post_init__(self) -> None:
-        for name in ("l1", "dssim", "mask"):
+        for name in ("l1", "dssim", "mask", "huber_delta"):
             if not getattr(self, name) >= 0:
                 raise ValueError(f"LossConfig.{name}: expected zero or more, got {getattr(self, name)}")
 
@@ -46,8 +47,17 @@ def compare(rendering: Rendering, frame: Frame, config: LossConfig) -> Losses:
         raise ValueError(
             f"compare: expected a picture of {tuple(rendering.color.shape)}, got {tuple(frame.image.shape)}"
         )
-    image, target = rendering.color.permute(2, 0, 1), frame.image.permute(2, 0, 1)
-    l1 = (image - target).abs().mean()
-    dssim = 1 - ssim(image, target) if config.dssim else torch.zeros_like(l1)
-    mask = (rendering.alpha - frame.is_foreground.to(rendering.alpha)).abs().mean()
-    return Losses(l1=l1, dssim=dssim, mask=mask, total=config.l1 * l1 + config.dssim * dssim + config.mask * mask)
+    errors = image_errors(
+        rendering.color,
+        rendering.alpha,
+        frame.image,
+        frame.is_foreground,
+        huber_delta=config.huber_delta,
+        has_dssim=config.dssim > 0,
+    )
+    return Losses(
+        l1=errors.color,
+        dssim=errors.dssim,
+        mask=errors.mask,
+        total=config.l1 * errors.color + config.dssim * errors.dssim + config.mask * errors.mask,
+    )

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from avatar.engine import Influences, RasterizeOptions, Skinnable, rasterize, skin, ssim
+from avatar.engine import Influences, RasterizeOptions, Skinnable, image_errors, rasterize, skin, ssim
 
 pytestmark = pytest.mark.usefixtures("needs_engine")
 
@@ -74,7 +74,7 @@ def test_skin_gradcheck_and_the_planted_error_it_must_find(wrong: str | None):
 
 @pytest.mark.parametrize("is_wrong", [False, True])
 def test_ssim_gradcheck_and_the_planted_error_it_must_find(is_wrong: bool):
-    image, target = torch.rand(2, 2, 13, 6, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    image, target = torch.rand(2, 13, 6, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
 
     def similarity(image: Tensor) -> Tensor:
         return ssim(Doubled.apply(image) if is_wrong else image, target)
@@ -83,13 +83,34 @@ def test_ssim_gradcheck_and_the_planted_error_it_must_find(is_wrong: bool):
     assert is_right is not is_wrong
 
 
+@pytest.mark.parametrize("wrong", [None, "color", "alpha"])
+@pytest.mark.parametrize("huber_delta", [0.0, 0.3])
+def test_image_errors_gradcheck_and_the_planted_error_it_must_find(wrong: str | None, huber_delta: float):
+    generator = torch.Generator().manual_seed(0)
+    color, target = torch.rand(2, 9, 6, 3, generator=generator, dtype=torch.float64)
+    alpha = 0.1 + 0.8 * torch.rand(9, 6, generator=generator, dtype=torch.float64)
+    inputs = {"color": color.requires_grad_(), "alpha": alpha.requires_grad_()}
+
+    def errors(*tensors: Tensor) -> tuple[Tensor, ...]:
+        changed = planted(dict(zip(inputs, tensors, strict=True)), wrong)
+        return image_errors(changed["color"], changed["alpha"], target, target[..., 0] > 0.5, huber_delta=huber_delta)
+
+    is_right = torch.autograd.gradcheck(errors, tuple(inputs.values()), nondet_tol=0.0, raise_exception=wrong is None)
+    assert is_right is (wrong is None)
+
+
 def arguments_of(name: str, make_scene) -> tuple:
     """Arguments of one operator, as the functions that wrap it make them."""
     scene = tiny(make_scene)
     tensors = (*scene.splats[:5], *scene.views[:2], *scene.views[4:])
     raster = (*tensors, [5, 6, -1, 0, 0, 1], [0.01, 1e10, 0.0, 0.3])
-    image = torch.rand(3, 12, 14)
+    image = torch.rand(12, 14, 3)
+    pair = (image, image[..., 0].clone(), image.flip(1), image[..., 1] > 0.5, 0.1)
     match name:
+        case "image_errors":
+            return *pair, True, True
+        case "image_errors_backward":
+            return *torch.rand(3).unbind(), torch.rand(12, 14, 3), *pair
         case "rasterize":
             return raster
         case "rasterize_backward":
@@ -105,7 +126,10 @@ def arguments_of(name: str, make_scene) -> tuple:
             raise AssertionError(name)
 
 
-@pytest.mark.parametrize("name", ["rasterize", "rasterize_backward", "skin", "skin_backward", "ssim"])
+@pytest.mark.parametrize(
+    "name",
+    ["image_errors", "image_errors_backward", "rasterize", "rasterize_backward", "skin", "skin_backward", "ssim"],
+)
 def test_registration(name: str, make_scene):
     """Schemas state what is changed (nothing), fake kernels give the shapes, gradients are registered where due."""
     arguments = [

@@ -11,7 +11,7 @@ from avatar.engine import set_threads, ssim, ssim_reference
 def pair(*size: int, dtype: torch.dtype = torch.float64) -> tuple[Tensor, Tensor]:
     """A smooth random image and a noisy version of it."""
     generator = torch.Generator().manual_seed(0)
-    waves = torch.rand(*size, generator=generator, dtype=torch.float64).cumsum(-1).sin() * 0.4 + 0.5
+    waves = torch.rand(*size, generator=generator, dtype=torch.float64).cumsum(1).sin() * 0.4 + 0.5
     return waves.to(dtype), (waves + 0.05 * torch.randn(*size, generator=generator, dtype=torch.float64)).to(dtype)
 
 
@@ -22,7 +22,9 @@ def value_and_gradient(function, image: Tensor, target: Tensor) -> tuple[Tensor,
     return value.detach(), gradient
 
 
-@pytest.mark.parametrize("size", [(3, 40, 37), (1, 11, 11), (2, 3, 50), (1, 1, 1), (4, 17, 5), (3, 128, 130)])
+@pytest.mark.parametrize(
+    "size", [(40, 37, 3), (11, 11, 1), (3, 50, 2), (1, 1, 1), (17, 5, 4), (150, 33, 3), (64, 16, 1)]
+)
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-12), (torch.float32, 2e-5)])
 def test_equals_the_reference(size: tuple[int, ...], dtype: torch.dtype, tolerance: float):
     truth = value_and_gradient(ssim_reference, *pair(*size))
@@ -32,16 +34,17 @@ def test_equals_the_reference(size: tuple[int, ...], dtype: torch.dtype, toleran
 
 def test_equals_an_independent_implementation_inside():
     """pytorch-msssim leaves out windows that overlap the rim: a change far inside changes the sum of both as much."""
-    image, target = pair(1, 60, 60)
+    image, target = pair(60, 60, 1)
     changed = image.clone()
-    changed[:, 28:31, 28:31] += 0.1
+    changed[28:31, 28:31] += 0.1
     ours = [ssim(x, target) * 60**2 for x in (image, changed)]
-    theirs = [pytorch_msssim.ssim(x[None], target[None], data_range=1.0) * (60 - 10) ** 2 for x in (image, changed)]
+    first, second, truth = (x.permute(2, 0, 1)[None] for x in (image, changed, target))
+    theirs = [pytorch_msssim.ssim(x, truth, data_range=1.0) * (60 - 10) ** 2 for x in (first, second)]
     torch.testing.assert_close(ours[1] - ours[0], theirs[1] - theirs[0], rtol=1e-5, atol=0)
 
 
 def test_equal_images_are_fully_similar():
-    image, _ = pair(3, 30, 31)
+    image, _ = pair(30, 31, 3)
     value, gradient = value_and_gradient(ssim, image, image)
     torch.testing.assert_close(value, torch.ones_like(value))
     assert gradient.abs().max() < 1e-12
@@ -54,7 +57,7 @@ def test_flat_images_by_hand(function):
     One pixel in the middle of 11 x 11 has its whole window inside, the others see zeros outside; a window that holds a
     share s of the image has means s/4 and s/2, and variances and covariance of s (1 - s) over 16, 4 and 8.
     """
-    image, target = torch.full((1, 11, 11), 0.25), torch.full((1, 11, 11), 0.5)
+    image, target = torch.full((11, 11, 1), 0.25), torch.full((11, 11, 1), 0.5)
     offsets = torch.arange(-5, 6)
     window = torch.exp(-(offsets**2) / 4.5)
     window = window / window.sum()
@@ -66,7 +69,7 @@ def test_flat_images_by_hand(function):
 
 
 def test_number_of_threads_changes_nothing():
-    image, target = pair(3, 150, 170, dtype=torch.float32)
+    image, target = pair(150, 170, 3, dtype=torch.float32)
     try:
         results = []
         for threads in (1, 2, 3, 2, 1, 5, 2, 2):
@@ -80,7 +83,7 @@ def test_number_of_threads_changes_nothing():
 
 
 def test_without_gradient():
-    image, target = pair(3, 20, 20)
+    image, target = pair(20, 20, 3)
     with torch.no_grad():
         assert not ssim(image.requires_grad_(), target).requires_grad
     assert torch.equal(ssim(image.detach(), target), ssim(image, target).detach())
@@ -88,4 +91,14 @@ def test_without_gradient():
 
 def test_different_types_are_refused():
     with pytest.raises(ValueError, match="expected equal shapes and dtypes"):
-        ssim(torch.rand(3, 20, 20), torch.rand(3, 20, 20).double())
+        ssim(torch.rand(20, 20, 3), torch.rand(20, 20, 3).double())
+
+
+def test_only_windows_that_hold_it_see_a_number_that_is_none():
+    image, target = pair(40, 40, 3)
+    image[30, 20, 1] = torch.nan
+    value, gradient = value_and_gradient(ssim, image, target)
+    assert bool(value.isnan())
+    assert bool(gradient[30, 20, 1].isnan())
+    assert bool(gradient[:20].isfinite().all())
+    assert bool(gradient[..., [0, 2]].isfinite().all())

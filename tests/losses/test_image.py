@@ -60,7 +60,7 @@ def test_dssim_by_hand_for_one_pixel() -> None:
 
 
 def test_dssim_is_one_minus_ssim() -> None:
-    expected = 1 - ssim_reference(noise(0).permute(2, 0, 1), noise(1).permute(2, 0, 1))
+    expected = 1 - ssim_reference(noise(0), noise(1))
     torch.testing.assert_close(compared(noise(0), noise(1)).dssim, expected, atol=1e-5, rtol=0)
 
 
@@ -94,6 +94,13 @@ def test_gradients_by_hand() -> None:
     torch.testing.assert_close(of_alpha, torch.where(is_foreground, -1.0, 1.0) / alpha.numel())
 
 
+def test_small_differences_count_by_their_square() -> None:
+    color, image = torch.zeros(1, 2, 3), torch.zeros(1, 2, 3)
+    color[0, 0, 0], image[0, 1, 2] = 0.05, 0.5
+    terms = compared(color, image, LossConfig(huber_delta=0.1))
+    assert float(terms.l1) == pytest.approx((0.05**2 / 0.2 + 0.5 - 0.05) / 6)
+
+
 def test_structure_pulls_towards_the_picture() -> None:
     color = (0.5 * noise(1) + 0.5 * noise(0)).requires_grad_()
     config = LossConfig(l1=0.0, dssim=1.0, mask=0.0)
@@ -109,7 +116,7 @@ def test_sizes_must_agree(shape: tuple[int, int, int]) -> None:
         compared(noise(0), torch.zeros(shape))
 
 
-@pytest.mark.parametrize("field", ["l1", "dssim", "mask"])
+@pytest.mark.parametrize("field", ["l1", "dssim", "mask", "huber_delta"])
 @pytest.mark.parametrize("value", [-0.1, math.nan])
 def test_configs_are_checked(field: str, value: Any) -> None:
     with pytest.raises(ValueError, match=rf"LossConfig\.{field}: expected zero or more, got {value}"):

@@ -44,10 +44,19 @@ template <class S> struct Vec {
   AVATAR_INLINE void set_lane(int k, S value) { p[k / kPerPart][k % kPerPart] = value; }
   static AVATAR_INLINE Vec load(const S* source) {
     Vec v;
-    memcpy(&v, source, sizeof(Vec));
+    AVATAR_UNROLL for (int k = 0; k < kParts; k++) memcpy(&v.p[k], source + k * kPerPart, kNativeBytes);
     return v;
   }
-  AVATAR_INLINE void store(S* target) const { memcpy(target, this, sizeof(Vec)); }
+  AVATAR_INLINE void store(S* target) const {
+    AVATAR_UNROLL for (int k = 0; k < kParts; k++) memcpy(target + k * kPerPart, &p[k], kNativeBytes);
+  }
+  // The first `count` lanes alone; the others read as zero.
+  static AVATAR_INLINE Vec load(const S* source, int64_t count) {
+    Vec v{};
+    memcpy(&v, source, count * sizeof(S));
+    return v;
+  }
+  AVATAR_INLINE void store(S* target, int64_t count) const { memcpy(target, this, count * sizeof(S)); }
 };
 template <class S> struct Mask {
   typename Native<S>::mask p[Vec<S>::kParts];

@@ -1,5 +1,5 @@
 // Mean structural similarity (Wang et al. 2004; 11 x 11 Gaussian window, sigma 1.5, zeros outside) of x and y in [0, 1], and
-// its gradient to x, in three passes over rows.
+// its gradient to x, in one sweep over bands of rows whose intermediates stay in the cache.
 #include <algorithm>
 
 #include "buffer.h"
@@ -9,147 +9,195 @@
 namespace AVATAR_ISA {
 
 template <class S> struct SsimArguments {
-  const S *x, *y;
-  S* gradient;  // of the mean with respect to x, or null
+  const S *x, *y;  // h w c
+  S* gradient;     // of the mean with respect to x, or null
   double* value;
-  int64_t planes, height, width;
+  int64_t height, width, channels;
 };
 
 namespace {
 
 constexpr int kWindow = 11, kHalf = kWindow / 2;
+constexpr int kBlock = 4, kSpan = kBlock + 2 * kHalf;  // rows that are blurred together, rows that they need
+constexpr int kRing = 16;                              // rows of derivatives at hand: kSpan, in whole blocks
+constexpr int kMoments = 4, kDerivatives = 3;          // means of x, y, x^2 + y^2, x y; derivatives to those but the second
+constexpr int64_t kRowsInBand = 64;
 
 template <class S> struct Window {
-  S w[kWindow];
+  S w[kHalf + 1];  // from the middle outwards
   Window() {
-    double total = 0, raw[kWindow];
-    for (int i = 0; i < kWindow; i++) total += raw[i] = std::exp(-(i - kHalf) * (i - kHalf) / 4.5);
-    for (int i = 0; i < kWindow; i++) w[i] = S(raw[i] / total);
+    double total = 0, raw[kHalf + 1];
+    for (int k = 0; k <= kHalf; k++) total += (k ? 2 : 1) * (raw[k] = std::exp(-k * k / 4.5));
+    for (int k = 0; k <= kHalf; k++) w[k] = S(raw[k] / total);
   }
-  // out[x] = sum_k w[k] in[x + k - half]; `padded` has kHalf zeros before and after `width` values.
-  AVATAR_INLINE void along_row(const S* padded, S* out, int64_t width) const {
-    int64_t x = 0;
-    for (; x + kLanes <= width; x += kLanes) {
-      Vec<S> sum = splat<S>(0);
-      AVATAR_UNROLL for (int k = 0; k < kWindow; k++) sum += w[k] * Vec<S>::load(padded + x + k);
-      sum.store(out + x);
-    }
-    for (; x < width; x++) {
-      out[x] = 0;
-      for (int k = 0; k < kWindow; k++) out[x] += w[k] * padded[x + k];
-    }
+  // The blur at `at`, whose neighbours are `step` apart.
+  AVATAR_INLINE Vec<S> along(const S* at, int64_t step) const {
+    Vec<S> sum = w[0] * Vec<S>::load(at);
+    AVATAR_UNROLL for (int k = 1; k <= kHalf; k++) sum += w[k] * (Vec<S>::load(at - k * step) + Vec<S>::load(at + k * step));
+    return sum;
   }
-  // The same down the columns of one plane at row y.
-  AVATAR_INLINE void along_column(const S* plane, S* out, int64_t y, int64_t height, int64_t width) const {
-    const int64_t first = std::max<int64_t>(0, kHalf - y), last = std::min<int64_t>(kWindow, height + kHalf - y);
-    const S* top = plane + (y - kHalf) * width;
-    int64_t x = 0;
-    for (; x + kLanes <= width; x += kLanes) {
-      Vec<S> sum = splat<S>(0);
-      for (int64_t k = first; k < last; k++) sum += w[k] * Vec<S>::load(top + k * width + x);
-      sum.store(out + x);
-    }
-    for (; x < width; x++) {
-      out[x] = 0;
-      for (int64_t k = first; k < last; k++) out[x] += w[k] * top[k * width + x];
+  // The blur of kSpan values down the columns, at the middle kBlock.
+  template <class Value, class Store> AVATAR_INLINE void down(Value value, Store store) const {
+    Vec<S> values[kSpan];
+    AVATAR_UNROLL for (int j = 0; j < kSpan; j++) values[j] = value(j);
+    AVATAR_UNROLL for (int row = 0; row < kBlock; row++) {
+      const Vec<S>* middle = values + row + kHalf;
+      Vec<S> sum = w[0] * middle[0];
+      AVATAR_UNROLL for (int k = 1; k <= kHalf; k++) sum += w[k] * (middle[-k] + middle[k]);
+      store(row, sum);
     }
   }
 };
 
-// Rows of scratch memory with zeros at both ends.
-template <class S> struct PaddedRow {
-  Buffer<S> buffer;
-  S* reserve(int64_t width) {
-    S* data = buffer.reserve(width + 2 * kHalf);
-    std::fill(data, data + kHalf, S(0));
-    std::fill(data + kHalf + width, data + 2 * kHalf + width, S(0));
-    return data;
-  }
-};
-
-// One row of the map from the five window means; its derivatives to mean(x), mean(x^2), mean(xy).
-template <class S> AVATAR_INLINE double ssim_row(S* const* mean, S* d_mean, S* d_square, S* d_product, int64_t width) {
-  const S c1 = S(1e-4), c2 = S(9e-4);
-  S total = 0;
-  for (int64_t i = 0; i < width; i++) {
-    const S u = mean[0][i], v = mean[1][i];
-    const S luminance = 2 * u * v + c1, structure = 2 * (mean[4][i] - u * v) + c2;
-    const S inverse_energy = 1 / (u * u + v * v + c1);
-    const S inverse_variance = 1 / ((mean[2][i] - u * u) + (mean[3][i] - v * v) + c2);
-    const S value = luminance * structure * inverse_energy * inverse_variance;
-    total += value;
-    d_square[i] = -value * inverse_variance;
-    d_product[i] = 2 * luminance * inverse_energy * inverse_variance;
-    d_mean[i] = 2 * v * structure * inverse_energy * inverse_variance - 2 * u * value * inverse_energy -
-                2 * u * d_square[i] - v * d_product[i];
-  }
-  return total;
+template <class S> AVATAR_INLINE Vec<S> first_lanes(const Vec<S>& v, int64_t count) {
+  S lanes[kLanes];
+  v.store(lanes);
+  return Vec<S>::load(lanes, count);
 }
 
-constexpr int64_t kRowsInChunk = 16;
+// The rows of the map and of its gradient from `begin` to `end`.
+template <class S> class Band {
+ public:
+  Band(const SsimArguments<S>& arguments, int64_t begin, int64_t end)
+      : image_(arguments), begin_(begin), end_(end), channels_(arguments.channels), length_(arguments.width * channels_) {
+    const auto in_lanes = [](int64_t count) { return (count + kLanes - 1) / kLanes * kLanes; };
+    const int64_t margin = in_lanes(kHalf * channels_), rows = kMoments * kBlock + kDerivatives * kRing + 1;
+    stride_ = 2 * margin + in_lanes(length_);
+    static thread_local Buffer<S> scratch;  // kept between calls: fresh pages cost as much as the arithmetic
+    moments_ = scratch.reserve(rows * stride_) + margin;
+    derivatives_ = moments_ + kMoments * kBlock * stride_;
+    zeros_ = derivatives_ + kDerivatives * kRing * stride_;
+    for (int64_t row = 0; row < rows; row++) {
+      S* start = moments_ + row * stride_;
+      std::fill(start - margin, row + 1 == rows ? start + length_ : start, S(0));
+      std::fill(start + length_, start - margin + stride_, S(0));
+    }
+  }
+
+  void value(double* row_totals) {
+    for (int64_t y = begin_; y < end_; y += kBlock) derive(y, row_totals);
+  }
+  // A block of the gradient needs the derivatives of kSpan rows around it: it follows them four blocks behind.
+  void value_and_gradient(double* row_totals) {
+    const int64_t behind = kRing - kBlock - kHalf;
+    for (int64_t y = begin_ - kHalf; y - behind < end_; y += kBlock) {
+      derive(y, row_totals);
+      if (y - behind >= begin_) gather(y - behind);
+    }
+  }
+
+ private:
+  S* moments(int row, int which) const { return moments_ + (row * kMoments + which) * stride_; }
+  S* derivatives(int64_t y, int which) const { return derivatives_ + ((y & (kRing - 1)) * kDerivatives + which) * stride_; }
+  bool is_inside(int64_t y) const { return y >= 0 && y < image_.height; }
+
+  // Derivatives of the map in rows y to y + kBlock, zero outside; the rows' sums of the map where they belong to the band.
+  void derive(int64_t y, double* row_totals) {
+    const S *x_rows[kSpan], *y_rows[kSpan];
+    for (int j = 0; j < kSpan; j++) {
+      const int64_t row = y + j - kHalf;
+      x_rows[j] = is_inside(row) ? image_.x + row * length_ : zeros_;
+      y_rows[j] = is_inside(row) ? image_.y + row * length_ : zeros_;
+    }
+    blur_down(x_rows, y_rows);
+    for (int k = 0; k < kBlock; k++) {
+      if (!is_inside(y + k)) {
+        for (int which = 0; which < kDerivatives; which++) std::fill_n(derivatives(y + k, which), length_, S(0));
+        continue;
+      }
+      const double total = derive_row(k, y + k);
+      if (y + k >= begin_ && y + k < end_) row_totals[y + k] = total;
+    }
+  }
+
+  void blur_down(const S* const* x_rows, const S* const* y_rows) {
+    const int64_t whole = length_ / kLanes * kLanes, left = length_ - whole;
+    for (int64_t i = 0; i < whole; i += kLanes) blur_down_at(x_rows, y_rows, i, i);
+    if (!left) return;
+    S rims[2][kSpan][kLanes] = {};
+    const S* rows[2][kSpan];
+    for (int j = 0; j < kSpan; j++) {
+      std::copy_n(x_rows[j] + whole, left, rims[0][j]);
+      std::copy_n(y_rows[j] + whole, left, rims[1][j]);
+      for (int which = 0; which < 2; which++) rows[which][j] = rims[which][j];
+    }
+    blur_down_at(rows[0], rows[1], 0, whole);
+  }
+
+  AVATAR_INLINE void blur_down_at(const S* const* x_rows, const S* const* y_rows, int64_t from, int64_t to) {
+    const auto x = [&](int j) { return Vec<S>::load(x_rows[j] + from); };
+    const auto y = [&](int j) { return Vec<S>::load(y_rows[j] + from); };
+    const auto store = [&](int which) { return [=](int row, const Vec<S>& v) { v.store(moments(row, which) + to); }; };
+    window_.down(x, store(0));
+    window_.down(y, store(1));
+    window_.down([&](int j) { return x(j) * x(j) + y(j) * y(j); }, store(2));
+    window_.down([&](int j) { return x(j) * y(j); }, store(3));
+  }
+
+  double derive_row(int row, int64_t y) {
+    const S c1 = S(1e-4), c2 = S(9e-4);
+    Vec<S> total = splat<S>(0);
+    for (int64_t i = 0; i < length_; i += kLanes) {
+      Vec<S> mean[kMoments];
+      AVATAR_UNROLL for (int k = 0; k < kMoments; k++) mean[k] = window_.along(moments(row, k) + i, channels_);
+      const Vec<S> u = mean[0], v = mean[1], squares = u * u + v * v, product = u * v;
+      const Vec<S> luminance = S(2) * product + c1, structure = S(2) * (mean[3] - product) + c2;
+      const Vec<S> energy = squares + c1, variance = mean[2] - squares + c2, inverse = S(1) / (energy * variance);
+      const Vec<S> value = luminance * structure * inverse;
+      const Vec<S> d_square = -value * energy * inverse, d_product = S(2) * luminance * inverse;
+      Vec<S> derived[] = {v * (S(2) * structure * inverse - d_product) - S(2) * u * (value * variance * inverse + d_square),
+                          d_square, d_product, value};
+      if (length_ - i < kLanes) {
+        for (Vec<S>& v : derived) v = first_lanes(v, length_ - i);
+      }
+      AVATAR_UNROLL for (int k = 0; k < kDerivatives; k++) derived[k].store(derivatives(y, k) + i);
+      total += derived[kDerivatives];
+    }
+    return sum(total);
+  }
+
+  // The gradient in rows y to y + kBlock.
+  void gather(int64_t y) {
+    for (int64_t i = 0; i < length_; i += kLanes) {
+      AVATAR_UNROLL for (int which = 0; which < kDerivatives; which++) {
+        window_.down([&](int j) { return Vec<S>::load(derivatives(y + j - kHalf, which) + i); },
+                     [&](int row, const Vec<S>& v) { v.store(moments(row, which) + i); });
+      }
+    }
+    for (int64_t row = y; row < std::min(y + kBlock, end_); row++) {
+      const S *a = image_.x + row * length_, *b = image_.y + row * length_;
+      S *out = image_.gradient + row * length_, *d[kDerivatives];
+      for (int k = 0; k < kDerivatives; k++) d[k] = moments(static_cast<int>(row - y), k);
+      const auto at = [&](int64_t i, const Vec<S>& x, const Vec<S>& y) {
+        Vec<S> sums[kDerivatives];
+        AVATAR_UNROLL for (int k = 0; k < kDerivatives; k++) sums[k] = window_.along(d[k] + i, channels_);
+        return scale_ * (sums[0] + S(2) * x * sums[1] + y * sums[2]);
+      };
+      int64_t i = 0;
+      for (; i + kLanes <= length_; i += kLanes) at(i, Vec<S>::load(a + i), Vec<S>::load(b + i)).store(out + i);
+      const int64_t left = length_ - i;
+      if (left) at(i, Vec<S>::load(a + i, left), Vec<S>::load(b + i, left)).store(out + i, left);
+    }
+  }
+
+  const SsimArguments<S>& image_;
+  const Window<S> window_;
+  const int64_t begin_, end_, channels_, length_;
+  const S scale_ = S(1) / S(length_ * image_.height);
+  int64_t stride_;
+  S *moments_, *derivatives_, *zeros_;  // where the rows' first values are; before and after them are zeros
+};
 
 template <class S> int64_t ssim(const SsimArguments<S>& arguments) {
-  const S *x = arguments.x, *y = arguments.y;
-  S* gradient = arguments.gradient;
-  const int64_t height = arguments.height, width = arguments.width;
-  const Window<S> window;
-  const int64_t rows = arguments.planes * height, pixels = rows * width, chunks = (rows + kRowsInChunk - 1) / kRowsInChunk;
-  static thread_local Buffer<S> scratch, derivatives;  // kept between calls: fresh pages cost as much as the arithmetic
-  Buffer<double> totals;
-  S* blurred = scratch.reserve(5 * pixels);
-  S* derived = derivatives.reserve(3 * pixels);
-  double* total = totals.reserve(chunks);
-  avatar_pool::parallel_chunks(rows, kRowsInChunk, [&](int64_t begin, int64_t end, int) {
-    PaddedRow<S> storage;
-    S* padded = storage.reserve(width);
-    for (int64_t row = begin; row < end; row++) {
-      const S *a = x + row * width, *b = y + row * width;
-      S* out = blurred + row * width;
-      auto blur = [&](int which, auto value) {
-        for (int64_t i = 0; i < width; i++) padded[kHalf + i] = value(i);
-        window.along_row(padded, out + which * pixels, width);
-      };
-      blur(0, [&](int64_t i) { return a[i]; });
-      blur(1, [&](int64_t i) { return b[i]; });
-      blur(2, [&](int64_t i) { return a[i] * a[i]; });
-      blur(3, [&](int64_t i) { return b[i] * b[i]; });
-      blur(4, [&](int64_t i) { return a[i] * b[i]; });
-    }
+  static thread_local Buffer<double> totals;
+  double* row_totals = totals.reserve(arguments.height);
+  avatar_pool::parallel_chunks(arguments.height, kRowsInBand, [&](int64_t begin, int64_t end, int) {
+    Band<S> band(arguments, begin, end);
+    arguments.gradient ? band.value_and_gradient(row_totals) : band.value(row_totals);
   });
-  avatar_pool::parallel_chunks(rows, kRowsInChunk, [&](int64_t begin, int64_t end, int chunk) {
-    Buffer<S> storage;
-    PaddedRow<S> padded_rows[3];
-    S *mean[5], *padded[3], *means = storage.reserve(5 * width);
-    for (int k = 0; k < 5; k++) mean[k] = means + k * width;
-    for (int k = 0; k < 3; k++) padded[k] = padded_rows[k].reserve(width);
-    total[chunk] = 0;
-    for (int64_t row = begin; row < end; row++) {
-      const int64_t plane = row / height;
-      for (int k = 0; k < 5; k++) {
-        window.along_column(blurred + k * pixels + plane * height * width, mean[k], row % height, height, width);
-      }
-      total[chunk] += ssim_row(mean, padded[0] + kHalf, padded[1] + kHalf, padded[2] + kHalf, width);
-      for (int k = 0; gradient && k < 3; k++) window.along_row(padded[k], derived + k * pixels + row * width, width);
-    }
-  });
-  if (gradient) {
-    avatar_pool::parallel_chunks(rows, kRowsInChunk, [&](int64_t begin, int64_t end, int) {
-      Buffer<S> storage;
-      S* d = storage.reserve(3 * width);
-      for (int64_t row = begin; row < end; row++) {
-        for (int k = 0; k < 3; k++) {
-          window.along_column(derived + k * pixels + row / height * height * width, d + k * width, row % height, height, width);
-        }
-        const S *a = x + row * width, *b = y + row * width, scale = S(1) / S(pixels);
-        for (int64_t i = 0; i < width; i++) {
-          gradient[row * width + i] = scale * (d[i] + 2 * a[i] * d[width + i] + b[i] * d[2 * width + i]);
-        }
-      }
-    });
-  }
-  double sum = 0;
-  for (int64_t chunk = 0; chunk < chunks; chunk++) sum += total[chunk];
-  *arguments.value = sum / static_cast<double>(pixels);
+  double total = 0;
+  for (int64_t row = 0; row < arguments.height; row++) total += row_totals[row];
+  *arguments.value = total / static_cast<double>(arguments.height * arguments.width * arguments.channels);
   return 0;
 }
 
