@@ -7,8 +7,10 @@ namespace avatar_pool {
 
 typedef void (*Task)(void* closure, int task);
 
-// Runs task(closure, 0 .. tasks - 1) on the pool. Nested and concurrent callers run their tasks on their own thread.
+// Runs task(closure, 0 .. tasks - 1) on the caller's thread and those workers that come to help. Any thread may call it, also
+// from within a task, and a forked child makes workers of its own.
 void run(int tasks, Task task, void* closure);
+// How many threads a job started from now on may have, the caller's included. Workers above that sleep.
 void set_threads(int threads);
 
 template <class F> inline void parallel(int tasks, F&& f) {

@@ -2,6 +2,9 @@
 #include <cstdint>
 #include <deque>
 #include <mutex>
+#if !defined(_WIN32)
+#include <pthread.h>
+#endif
 
 #include "kernel.h"
 
@@ -38,6 +41,8 @@ template <class State> class StateCache {
       if (slot.id == id && slot.taken) slot.taken = false, slot.id = spent ? 0 : id;
     }
   }
+  void hold() { mutex_.lock(); }
+  void release() { mutex_.unlock(); }
 
  private:
   struct Slot {
@@ -51,9 +56,16 @@ template <class State> class StateCache {
   int64_t last_id_ = 0;
 };
 
-// Never destroyed: threads may still render while the process ends.
+// Never destroyed: threads may still render while the process ends. A fork waits until no thread is at the list, or the child
+// would find it locked for ever.
 template <class State> StateCache<State>& state_cache() {
-  static auto* states = new StateCache<State>;
+  static auto* const states = [] {
+    auto* made = new StateCache<State>;
+#if !defined(_WIN32)
+    pthread_atfork([] { state_cache<State>().hold(); }, [] { state_cache<State>().release(); }, [] { state_cache<State>().release(); });
+#endif
+    return made;
+  }();
   return *states;
 }
 
