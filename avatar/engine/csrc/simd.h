@@ -179,8 +179,32 @@ template <> AVATAR_INLINE Vec<float> select<float>(const Mask<float>& m, const V
 template <> AVATAR_INLINE bool any<float>(const Mask<float>& m) { return m.bits != 0; }
 template <> AVATAR_INLINE uint32_t lane_bits<float>(const Mask<float>& m) { return m.bits; }
 #endif
+// Where a lane is not a number, vmin gives b and vmax gives a.
+#if defined(__x86_64__)
+#if defined(__AVX512F__)
+#define AVATAR_LIKE(name, type) _mm512_##name##_##type
+#elif defined(__AVX__)
+#define AVATAR_LIKE(name, type) _mm256_##name##_##type
+#else
+#define AVATAR_LIKE(name, type) _mm_##name##_##type
+#endif
+#define AVATAR_EXTREMES(scalar, type)                                           \
+  AVATAR_INLINE Vec<scalar> vmin(Vec<scalar> a, const Vec<scalar>& b) {         \
+    typedef scalar S;                                                           \
+    AVATAR_EACH a.p[k] = AVATAR_LIKE(min, type)(a.p[k], b.p[k]);               \
+    return a;                                                                  \
+  }                                                                            \
+  AVATAR_INLINE Vec<scalar> vmax(Vec<scalar> a, const Vec<scalar>& b) {         \
+    typedef scalar S;                                                           \
+    AVATAR_EACH a.p[k] = AVATAR_LIKE(max, type)(b.p[k], a.p[k]);               \
+    return a;                                                                  \
+  }
+AVATAR_EXTREMES(float, ps)
+AVATAR_EXTREMES(double, pd)
+#else
 template <class S> AVATAR_INLINE Vec<S> vmin(const Vec<S>& a, const Vec<S>& b) { return select(less_equal(a, b), a, b); }
 template <class S> AVATAR_INLINE Vec<S> vmax(const Vec<S>& a, const Vec<S>& b) { return select(less_equal(a, b), b, a); }
+#endif
 template <class S> AVATAR_INLINE Vec<S> vsqrt(const Vec<S>& a) {
   alignas(64) S lanes[kLanes];
   a.store(lanes);
