@@ -170,6 +170,32 @@ def test_number_of_threads_changes_nothing():
         assert all(torch.equal(one, other) for one, other in zip(result, results[0], strict=True))
 
 
+def test_many_points_are_the_sum_of_their_parts():
+    """More points than are kept level by level at once."""
+    points, table = problem(140_000, SMALL, torch.float32)
+    points.requires_grad_()
+    table.requires_grad_()
+
+    def results(part: Tensor) -> list[Tensor]:
+        features = hash_encode(part, table, SMALL)
+        return [features, *torch.autograd.grad(features.square().sum(), (part, table))]
+
+    whole, parts = results(points), [results(part) for part in points.split(70_000)]
+    assert torch.equal(whole[0], torch.cat([part[0] for part in parts]))
+    assert torch.equal(whole[1], torch.cat([part[1] for part in parts]))
+    torch.testing.assert_close(whole[2], parts[0][2] + parts[1][2], rtol=1e-4, atol=1e-3 * float(whole[2].abs().max()))
+
+
+def test_there_is_no_third_derivative():
+    """It is refused, not wrong."""
+    points, table = problem(5, SMOOTH)
+    points.requires_grad_()
+    (first,) = torch.autograd.grad(hash_encode(points, table, SMOOTH).sum(), points, create_graph=True)
+    (second,) = torch.autograd.grad(first.square().sum(), points, create_graph=True)
+    with pytest.raises(RuntimeError, match="once_differentiable"):
+        torch.autograd.grad(second.sum(), points)
+
+
 class Doubled(torch.autograd.Function):
     """The identity with a planted error: its gradient is twice what it should be."""
 

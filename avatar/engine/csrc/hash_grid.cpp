@@ -1,9 +1,11 @@
 // Multiresolution hash encoding (Müller et al. 2022) with the layout of tiny-cuda-nn.
-// Sixteen points at a time: their rows and weights first, with a prefetch of every row, then the loads of the block before.
+// All threads work on one level at a time, whose rows then stay in the cache: features are kept level by level meanwhile.
+#include "hash_grid.h"
+
 #include <algorithm>
 
 #include "buffer.h"
-#include "hash_grid.h"
+#include "pages.h"
 #include "pool.h"
 
 namespace AVATAR_ISA {
@@ -21,104 +23,218 @@ template <class S> struct HashGradientArguments {
 
 namespace {
 
-constexpr int64_t kPointChunk = 4096;
+constexpr int64_t kChunk = 4096;       // points of a task, whole blocks
+constexpr int64_t kSlab = 32 * kChunk;  // points whose features are kept level by level at once
 
-// Calls consume(block, first point) for the blocks of [begin, end) on one level, each after the next one is prefetched.
-template <bool kWrite, class S, class F>
-AVATAR_INLINE void for_each_block(const HashScene<S>& scene, const HashLevel& level, const S* target, int64_t begin,
-                                  int64_t end, F&& consume) {
-  const S* rows = target + level.first_row * scene.num_features;
-  HashBlock<S> blocks[2];
-  if (begin < end) locate(scene, level, begin, blocks[0]);
-  for (int64_t i = begin, turn = 0; i < end; i += kLanes, turn ^= 1) {
-    HashBlock<S>& next = blocks[turn ^ 1];
-    if (i + kLanes < end) {
-      locate(scene, level, i + kLanes, next);
-      for (int c = 0; c < kCorners; c++) {
-        for (int k = 0; k < kLanes; k++) __builtin_prefetch(rows + next.rows[c][k] * scene.num_features, kWrite);
-      }
-    }
-    consume(blocks[turn], i, static_cast<int>(std::min<int64_t>(kLanes, end - i)));
+// A slab of points in columns, padded to whole blocks, with room for their features and gradients level by level.
+template <class S> struct HashColumns {
+  const HashScene<S>& scene;
+  int64_t padded;
+  S *points, *directions, *features, *gradients;
+
+  HashColumns(const HashScene<S>& slab, bool wants_gradients) : scene(slab) {
+    static thread_local Buffer<S> buffer;
+    padded = (scene.num_points + kLanes - 1) / kLanes * kLanes;
+    const int64_t columns_of_level = scene.num_features + (wants_gradients ? 3 : 0);
+    points = buffer.reserve(padded * (6 + scene.num_levels * columns_of_level));
+    directions = points + 3 * padded;
+    features = points + 6 * padded;
+    gradients = features + padded * scene.num_levels * scene.num_features;
+  }
+  int64_t num_chunks() const { return (scene.num_points + kChunk - 1) / kChunk; }
+  S* features_of(int64_t level) const { return features + level * padded * scene.num_features; }
+
+  AVATAR_INLINE void locate(int64_t first, const HashLevel& level, HashBlock<S>& block) const {
+    Vec<S> x[3];
+    load(points, first, x);
+    AVATAR_ISA::locate(x, level, scene.is_smooth, block);
+  }
+  AVATAR_INLINE void weigh(int64_t first, const HashBlock<S>& block, S weights[kCorners][kLanes]) const {
+    if (!scene.directions) return AVATAR_ISA::weigh(block, weights);
+    Vec<S> along[3];
+    load(directions, first, along);
+    weigh_along(block, along, weights);
+  }
+  AVATAR_INLINE void differentiate(int64_t first, const HashBlock<S>& block, const Vec<S>* values, Vec<S>* gradient) const {
+    if (!scene.directions) return AVATAR_ISA::differentiate(block, values, gradient);
+    Vec<S> along[3];
+    load(directions, first, along);
+    differentiate_along(block, along, values, gradient);
+  }
+
+ private:
+  AVATAR_INLINE void load(const S* columns, int64_t first, Vec<S>* out) const {
+    AVATAR_UNROLL for (int a = 0; a < 3; a++) out[a] = Vec<S>::load(columns + a * padded + first);
+  }
+};
+
+// Rows of D values, `count` to a point, to columns of D values that are `padded` long, and back.
+template <int D, class S>
+void split(const S* rows, S* columns, int64_t count, int64_t padded, int64_t begin, int64_t end) {
+  for (int64_t i = begin; i < end; i++) {
+    for (int64_t c = 0; c < count; c++) std::copy_n(rows + (i * count + c) * D, D, columns + (c * padded + i) * D);
+  }
+}
+template <int D, class S>
+void join(const S* columns, S* rows, int64_t count, int64_t padded, int64_t begin, int64_t end) {
+  for (int64_t i = begin; i < end; i++) {
+    for (int64_t c = 0; c < count; c++) std::copy_n(columns + (c * padded + i) * D, D, rows + (i * count + c) * D);
   }
 }
 
-template <int D, class S> void encode_level(const HashEncodeArguments<S>& out, int64_t l, int64_t begin, int64_t end) {
-  const HashScene<S>& scene = out.scene;
-  const HashLevel& level = scene.levels[l];
-  const S* table = scene.table + level.first_row * D;
-  for_each_block<false>(scene, level, scene.table, begin, end, [&](HashBlock<S>& block, int64_t first, int count) {
-    S weights[kCorners][kLanes];
-    corner_weights(block, scene.directions != nullptr, weights);
-    for (int k = 0; k < count; k++) {
+template <int D, class S> void fill_columns(const HashColumns<S>& columns, const S* features) {
+  const HashScene<S>& scene = columns.scene;
+  const int64_t n = scene.num_points, padded = columns.padded;
+  for (int a = 0; a < 6; a++) std::fill(columns.points + a * padded + n, columns.points + (a + 1) * padded, S(0));
+  avatar_pool::parallel_chunks(n, kChunk, [&](int64_t begin, int64_t end, int) {
+    split<1>(scene.points, columns.points, 3, padded, begin, end);
+    if (scene.directions) split<1>(scene.directions, columns.directions, 3, padded, begin, end);
+    if (features) split<D>(features, columns.features, scene.num_levels, padded, begin, end);
+  });
+  for (int64_t l = 0; l < scene.num_levels; l++) {  // lanes past the last point count for nothing
+    std::fill(columns.features_of(l) + n * D, columns.features_of(l) + padded * D, S(0));
+  }
+}
+
+template <int D, class S> void encode_level(const HashColumns<S>& columns, int64_t l, int64_t begin, int64_t end) {
+  const HashLevel& level = columns.scene.levels[l];
+  const S* table = columns.scene.table + level.first_row * D;
+  S* features = columns.features_of(l);
+  HashBlock<S> block;
+  S weights[kCorners][kLanes];
+  for (int64_t first = begin; first < end; first += kLanes) {
+    columns.locate(first, level, block);
+    columns.weigh(first, block, weights);
+    for (int k = 0; k < kLanes; k++) {
       S sums[D] = {};
       for (int c = 0; c < kCorners; c++) {
         const S* row = table + static_cast<size_t>(block.rows[c][k]) * D;
         for (int d = 0; d < D; d++) sums[d] += weights[c][k] * row[d];
       }
-      std::copy(sums, sums + D, out.features + ((first + k) * scene.num_levels + l) * D);
+      std::copy(sums, sums + D, features + (first + k) * D);
     }
-  });
+  }
 }
 
-template <int D, class S> void scatter_level(const HashGradientArguments<S>& g, int64_t l) {
-  const HashScene<S>& scene = g.scene;
-  const HashLevel& level = scene.levels[l];
-  S* table = g.table + level.first_row * D;
-  std::fill(table, table + level.num_rows * D, S(0));
-  for_each_block<true>(scene, level, g.table, 0, scene.num_points, [&](HashBlock<S>& block, int64_t first, int count) {
-    S weights[kCorners][kLanes];
-    corner_weights(block, scene.directions != nullptr, weights);
-    for (int k = 0; k < count; k++) {
-      const S* v = g.out_features + ((first + k) * scene.num_levels + l) * D;
+// Adds a slab's share to one level of the table's gradient.
+template <int D, class S> void scatter_level(const HashColumns<S>& columns, int64_t l, bool is_first, S* gradient) {
+  const HashLevel& level = columns.scene.levels[l];
+  const S* features = columns.features_of(l);
+  S* table = gradient + level.first_row * D;
+  if (is_first) std::fill(table, table + level.num_rows * D, S(0));
+  HashBlock<S> block;
+  S weights[kCorners][kLanes];
+  for (int64_t first = 0; first < columns.scene.num_points; first += kLanes) {
+    columns.locate(first, level, block);
+    columns.weigh(first, block, weights);
+    const int64_t count = std::min<int64_t>(kLanes, columns.scene.num_points - first);
+    for (int64_t k = 0; k < count; k++) {
+      S v[D];
+      std::copy_n(features + (first + k) * D, D, v);
       for (int c = 0; c < kCorners; c++) {
         S* row = table + static_cast<size_t>(block.rows[c][k]) * D;
-        for (int d = 0; d < D; d++) row[d] += weights[c][k] * v[d];
+        S sums[D];  // a copy, so that the row is loaded and stored in one piece
+        std::copy_n(row, D, sums);
+        for (int d = 0; d < D; d++) sums[d] += weights[c][k] * v[d];
+        std::copy_n(sums, D, row);
       }
     }
-  });
+  }
 }
 
-template <int D, class S> void point_gradients(const HashGradientArguments<S>& g, int64_t begin, int64_t end) {
-  const HashScene<S>& scene = g.scene;
-  std::fill(g.points + 3 * begin, g.points + 3 * end, S(0));
-  for (int64_t l = 0; l < scene.num_levels; l++) {
-    const HashLevel& level = scene.levels[l];
-    const S* table = scene.table + level.first_row * D;
-    for_each_block<false>(scene, level, scene.table, begin, end, [&](HashBlock<S>& block, int64_t first, int count) {
-      S along[kCorners][kLanes] = {};  // each corner's row along the gradient of the features
-      for (int k = 0; k < count; k++) {
-        const S* v = g.out_features + ((first + k) * scene.num_levels + l) * D;
-        for (int c = 0; c < kCorners; c++) {
-          const S* row = table + static_cast<size_t>(block.rows[c][k]) * D;
-          for (int d = 0; d < D; d++) along[c][k] += v[d] * row[d];
-        }
-      }
-      S gradient[3][kLanes];
-      differentiate(block, along, scene.directions != nullptr, gradient);
-      for (int k = 0; k < count; k++) {
-        for (int a = 0; a < 3; a++) g.points[3 * (first + k) + a] += gradient[a][k];
-      }
-    });
+// Each corner's row along the gradient of the features.
+template <int D, class S>
+AVATAR_INLINE void project(const HashBlock<S>& block, const S* table, const S* features, S along[kCorners][kLanes]) {
+  for (int c = 0; c < kCorners; c += 2) {  // the next corner along x is mostly on the same cache line
+    for (int k = 0; k < kLanes; k++) __builtin_prefetch(table + static_cast<size_t>(block.rows[c][k]) * D);
   }
+  for (int k = 0; k < kLanes; k++) {
+    const S* v = features + k * D;
+    for (int c = 0; c < kCorners; c++) {
+      const S* row = table + static_cast<size_t>(block.rows[c][k]) * D;
+      S product = 0;
+      for (int d = 0; d < D; d++) product += v[d] * row[d];
+      along[c][k] = product;
+    }
+  }
+}
+
+// One level's share of the gradients by the position.
+template <int D, class S> void move_level(const HashColumns<S>& columns, int64_t l, int64_t begin, int64_t end) {
+  const HashLevel& level = columns.scene.levels[l];
+  const S *table = columns.scene.table + level.first_row * D, *features = columns.features_of(l);
+  HashBlock<S> block;
+  S along[kCorners][kLanes];
+  for (int64_t first = begin; first < end; first += kLanes) {
+    columns.locate(first, level, block);
+    project<D>(block, table, features + first * D, along);
+    Vec<S> values[kCorners], gradient[3];
+    AVATAR_UNROLL for (int c = 0; c < kCorners; c++) values[c] = Vec<S>::load(along[c]);
+    columns.differentiate(first, block, values, gradient);
+    AVATAR_UNROLL for (int a = 0; a < 3; a++) gradient[a].store(columns.gradients + (3 * l + a) * columns.padded + first);
+  }
+}
+
+// Gradients by the position, added over the levels in their order.
+template <class S> void sum_levels(const HashColumns<S>& columns, S* gradients, int64_t begin, int64_t end) {
+  for (int a = 0; a < 3; a++) {
+    S* sum = columns.gradients + a * columns.padded;
+    for (int64_t l = 1; l < columns.scene.num_levels; l++) {
+      const S* share = sum + 3 * l * columns.padded;
+      for (int64_t i = begin; i < end; i++) sum[i] += share[i];
+    }
+  }
+  join<1>(columns.gradients, gradients, 3, columns.padded, begin, end);
+}
+
+// Calls run(slab, first point), at least once.
+template <class S, class F> void for_each_slab(const HashScene<S>& scene, F&& run) {
+  int64_t first = 0;
+  do {
+    HashScene<S> slab = scene;
+    slab.num_points = std::min(kSlab, scene.num_points - first);
+    slab.points += 3 * first;
+    if (slab.directions) slab.directions += 3 * first;
+    run(slab, first);
+    first += kSlab;
+  } while (first < scene.num_points);
 }
 
 template <int D, class S> void encode(const HashEncodeArguments<S>& out) {
-  const int64_t chunks = (out.scene.num_points + kPointChunk - 1) / kPointChunk;
-  avatar_pool::parallel(static_cast<int>(chunks * out.scene.num_levels), [&](int task) {
-    const int64_t begin = task % chunks * kPointChunk;
-    encode_level<D>(out, task / chunks, begin, std::min(begin + kPointChunk, out.scene.num_points));
+  const int64_t levels = out.scene.num_levels;
+  for_each_slab(out.scene, [&](const HashScene<S>& slab, int64_t first) {
+    const HashColumns<S> columns(slab, false);
+    const int64_t chunks = columns.num_chunks();
+    fill_columns<D>(columns, static_cast<const S*>(nullptr));
+    avatar_pool::parallel(static_cast<int>(chunks * levels), [&](int task) {
+      const int64_t begin = task % chunks * kChunk;
+      encode_level<D>(columns, task / chunks, begin, std::min(begin + kChunk, slab.num_points));
+    });
+    avatar_pool::parallel_chunks(slab.num_points, kChunk, [&](int64_t begin, int64_t end, int) {
+      join<D>(columns.features, out.features + first * levels * D, levels, columns.padded, begin, end);
+    });
   });
 }
 
+// One task for each level of the table, the finest first, so that no two write to one row; then the points.
 template <int D, class S> void differentiate_all(const HashGradientArguments<S>& g) {
-  const int64_t levels = g.scene.num_levels;
-  if (g.table) {
-    avatar_pool::parallel(static_cast<int>(levels), [&](int task) { scatter_level<D>(g, levels - 1 - task); });
-  }
-  if (g.points) {
-    avatar_pool::parallel_chunks(g.scene.num_points, kPointChunk,
-                                 [&](int64_t begin, int64_t end, int) { point_gradients<D>(g, begin, end); });
-  }
+  const int64_t levels = g.scene.num_levels, tables = g.table ? levels : 0;
+  const HashLevel& finest = g.scene.levels[levels - 1];
+  if (g.table) want_huge_pages(g.table, (finest.first_row + finest.num_rows) * D * sizeof(S));
+  for_each_slab(g.scene, [&](const HashScene<S>& slab, int64_t first) {
+    const HashColumns<S> columns(slab, g.points);
+    const int64_t chunks = columns.num_chunks(), moves = g.points ? chunks * levels : 0;
+    fill_columns<D>(columns, g.out_features + first * levels * D);
+    avatar_pool::parallel(static_cast<int>(tables + moves), [&](int task) {
+      if (task < tables) return scatter_level<D>(columns, levels - 1 - task, first == 0, g.table);
+      const int64_t begin = (task - tables) % chunks * kChunk;
+      move_level<D>(columns, (task - tables) / chunks, begin, std::min(begin + kChunk, slab.num_points));
+    });
+    if (!g.points) return;
+    avatar_pool::parallel_chunks(slab.num_points, kChunk, [&](int64_t begin, int64_t end, int) {
+      sum_levels(columns, g.points + 3 * first, begin, end);
+    });
+  });
 }
 
 template <class S> int64_t hash_encode(const HashEncodeArguments<S>& out) {
