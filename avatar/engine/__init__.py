@@ -5,6 +5,7 @@
 ``image_errors``    colour, structure and coverage of a rendering against a picture; ``image_errors_reference``
 ``rasterize``       Gaussians to images; ``rasterize_reference`` is its specification
 ``rasterize_mesh``  triangles to the nearest one at each pixel; ``rasterize_mesh_reference`` is its specification
+``antialias``       images of a mesh whose outline passes gradients, in plain torch
 ``closest_points``  the closest point of a ``MeshTree`` to each point, signed distance; ``closest_points_reference``
 ``skin``            points, rotations and normals by linear blend skinning; ``skin_reference``
 ``forward_kinematics``  joints of a tree; its specification is in ``avatar.geometry``
@@ -17,6 +18,7 @@
 Where the compiled library is missing (no C++ compiler at install) the references stand in, and one log line says so.
 """
 
+from .antialias import antialias
 from .closest_points import closest_points
 from .closest_points_reference import ClosestPoints, closest_points_reference
 from .composite import accumulate, composite, composite_alphas, weights_from_alphas, weights_from_densities
@@ -66,6 +68,7 @@ __all__ = [
     "Views",
     "accumulate",
     "accumulate_reference",
+    "antialias",
     "closest_points",
     "closest_points_reference",
     "compiled_variant",

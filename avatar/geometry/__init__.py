@@ -30,7 +30,14 @@ from .rotations import (
 )
 from .skinning import blend_dual_quats, blend_rotations, blend_transforms, dqs, inverse_lbs, lbs, lbs_dqs_blend
 from .spherical_harmonics import SH_C0, evaluate_sh, sh_basis
-from .topology import cotangent_laplacian, edges, farthest_point_sampling, uniform_laplacian, vertex_normals
+from .topology import (
+    cotangent_laplacian,
+    edges,
+    face_neighbours,
+    farthest_point_sampling,
+    uniform_laplacian,
+    vertex_normals,
+)
 from .weighted_rows import dense_weights, sum_weighted_rows
 
 __all__ = [
@@ -47,6 +54,7 @@ __all__ = [
     "dual_quats_from_rigid",
     "edges",
     "evaluate_sh",
+    "face_neighbours",
     "farthest_point_sampling",
     "forward_kinematics",
     "interpolate",

@@ -16,6 +16,20 @@ def edges(faces: Int[Tensor, "t 3"]) -> Int[Tensor, "e 2"]:
     return torch.stack([keys // width, keys % width], dim=1)
 
 
+def face_neighbours(faces: Int[Tensor, "t 3"]) -> Int[Tensor, "t 3"]:
+    """The triangle on the other side of each edge, from corner to next corner; -1 at a border.
+
+    Where more than two triangles meet at an edge each gets one of the others.
+    """
+    sides = torch.stack([faces, faces.roll(-1, 1)], 2).long().sort(2).values.flatten(0, 1)
+    keys, order = (sides[:, 0] * (int(faces.max()) + 1 if len(faces) else 1) + sides[:, 1]).sort(stable=True)
+    is_pair = keys[1:] == keys[:-1]
+    owners, neighbours = order // 3, torch.full_like(order, -1)
+    neighbours[order[1:][is_pair]] = owners[:-1][is_pair]
+    neighbours[order[:-1][is_pair]] = owners[1:][is_pair]
+    return neighbours.view(-1, 3)
+
+
 def vertex_normals(vertices: Float[Tensor, "*b v 3"], faces: Int[Tensor, "t 3"]) -> Float[Tensor, "*b v 3"]:
     """Unit normals, triangles weighted by area; zero for a vertex without area around it."""
     of_corners = triangle_normals(vertices, faces).repeat_interleave(3, dim=-2)
