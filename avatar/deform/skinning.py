@@ -6,17 +6,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from avatar.engine import Influences, Skinnable
+from avatar.engine import Influences, Skinnable, skin_points
 from avatar.engine import skin as engine_skin
-from avatar.geometry import (
-    dense_weights,
-    dual_quats_from_rigid,
-    interpolate,
-    quats_from_matrices,
-    rotate_points,
-    sum_weighted_rows,
-    translations_from_dual_quats,
-)
+from avatar.geometry import dense_weights, interpolate, quats_from_matrices
 from avatar.structs import Binding, Body, Mesh
 
 
@@ -74,16 +66,28 @@ def skin(rest: Skinnable, weights: SkinWeights, body: Body, skinning: Skinning) 
 
     Rotations and normals turn by the mean of the joints' quaternions in every variant: Gaussians are not sheared.
     """
-    quats = _joint_quats(body)
-    linear = engine_skin(rest, weights.influences, torch.cat([body.posed_from_rest[:, :3].flatten(1), quats], 1))
+    return engine_skin(rest, weights.influences, _joint_rows(body), dqs_fraction=_dqs_fraction(skinning))
+
+
+def skin_mesh(mesh: Mesh, body: Body, skinning: Skinning) -> Mesh:
+    """A mesh with the body's own vertices in the pose of ``body``."""
+    influences = SkinWeights.of_vertices(body).influences
+    fraction = _dqs_fraction(skinning)
+    return replace(mesh, vertices=skin_points(mesh.vertices, influences, _joint_rows(body), dqs_fraction=fraction))
+
+
+def _dqs_fraction(skinning: Skinning) -> float:
     match skinning:
         case Linear():
-            return linear
+            return 0.0
         case DualQuaternion():
-            return linear._replace(points=_dual_quaternion(rest.points, weights, body, quats))
+            return 1.0
         case Blended(dqs_fraction=fraction):
-            dual = _dual_quaternion(rest.points, weights, body, quats)
-            return linear._replace(points=torch.lerp(linear.points, dual, fraction))
+            return fraction
+
+
+def _joint_rows(body: Body) -> Float[Tensor, "j 16"]:
+    return torch.cat([body.posed_from_rest[:, :3].flatten(1), _joint_quats(body)], 1)
 
 
 def _joint_quats(body: Body) -> Float[Tensor, "j 4"]:
@@ -94,21 +98,3 @@ def _joint_quats(body: Body) -> Float[Tensor, "j 4"]:
     for joint, parent in enumerate(body.parents[1:], start=1):
         signs[joint] *= signs[parent]
     return quats * quats.new_tensor(signs)[:, None]
-
-
-def _dual_quaternion(
-    points: Float[Tensor, "n 3"], weights: SkinWeights, body: Body, quats: Float[Tensor, "j 4"]
-) -> Float[Tensor, "n 3"]:
-    dual_quats = dual_quats_from_rigid(body.posed_from_rest)
-    same_sign = (dual_quats[:, :4] * quats).sum(1, keepdim=True).sign()
-    ids, values = weights.influences
-    blended = sum_weighted_rows(dual_quats * same_sign, ids.long(), values)
-    blended = blended / torch.linalg.vector_norm(blended[:, :4], dim=1, keepdim=True).clamp(min=1e-8)
-    return rotate_points(blended[:, :4], points) + translations_from_dual_quats(blended)
-
-
-def skin_mesh(mesh: Mesh, body: Body, skinning: Skinning) -> Mesh:
-    """A mesh with the body's own vertices in the pose of ``body``."""
-    unturned = mesh.vertices.new_tensor([1.0, 0, 0, 0]).expand(len(mesh.vertices), 4)
-    rest = Skinnable(mesh.vertices, unturned, torch.zeros_like(mesh.vertices))
-    return replace(mesh, vertices=skin(rest, SkinWeights.of_vertices(body), body, skinning).points)

@@ -7,7 +7,8 @@
 ``rasterize_mesh``  triangles to the nearest one at each pixel; ``rasterize_mesh_reference`` is its specification
 ``antialias``       images of a mesh whose outline passes gradients, in plain torch
 ``closest_points``  the closest point of a ``MeshTree`` to each point, signed distance; ``closest_points_reference``
-``skin``            points, rotations and normals by linear blend skinning; ``skin_reference``
+``skin``            points, rotations and normals by linear or dual-quaternion skinning; ``skin_reference``
+``skin_points``      the points alone; ``skin_points_reference``
 ``forward_kinematics``  joints of a tree; its specification is in ``avatar.geometry``
 ``SparseMap``       fixed weighted sums of rows of a table, and their transpose
 ``on_frames``       points and rotations from frames on a surface; ``on_frames_reference``
@@ -41,7 +42,7 @@ from .packed import Composite, Packed, SampleWeights
 from .rasterize import rasterize
 from .rasterize_reference import rasterize_reference
 from .relight import relight, relight_reference
-from .skin import Influences, Skinnable, skin, skin_reference
+from .skin import Influences, Skinnable, skin, skin_points, skin_points_reference, skin_reference
 from .sparse_map import SparseMap
 from .ssim import ssim, ssim_reference
 from .surface_frames import on_frames, on_frames_reference
@@ -94,6 +95,8 @@ __all__ = [
     "relight_reference",
     "set_threads",
     "skin",
+    "skin_points",
+    "skin_points_reference",
     "skin_reference",
     "ssim",
     "ssim_reference",

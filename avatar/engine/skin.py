@@ -1,21 +1,28 @@
-"""Linear blend skinning of points with their rotations and normals, fused, and its plain-torch specification."""
+"""Skinning of points with their rotations and normals, fused, and its plain-torch specification."""
 
 import ctypes
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from avatar.geometry import multiply_quats, normalize_quats, rotate_points, sum_weighted_rows
+from avatar.geometry import (
+    conjugate_quats,
+    multiply_quats,
+    normalize_quats,
+    rotate_points,
+    sum_weighted_rows,
+)
 
-from .library import call, integers, is_compiled, pointers
+from .library import call, integers, is_compiled, numbers, pointers
 
-_INPUTS = "Tensor points, Tensor quats, Tensor normals, Tensor ids, Tensor weights, Tensor joints"
+_INPUTS = "Tensor points, Tensor? quats, Tensor? normals, Tensor ids, Tensor weights, Tensor joints, float dqs_fraction"
 torch.library.define("avatar::skin", f"({_INPUTS}) -> (Tensor, Tensor, Tensor)")
 torch.library.define(
-    "avatar::skin_backward", f"(Tensor v_points, Tensor v_quats, {_INPUTS}) -> (Tensor, Tensor, Tensor)"
+    "avatar::skin_backward",
+    f"(Tensor? v_points, Tensor? v_quats, bool wants_weights, {_INPUTS}) -> (Tensor, Tensor, Tensor, Tensor)",
 )
 
 
@@ -23,6 +30,7 @@ class _Scene(ctypes.Structure):
     _fields_ = [
         *integers("num_points num_joints num_influences"),
         *pointers("points quats normals ids weights joints"),
+        *numbers("dqs_fraction"),
     ]
 
 
@@ -31,7 +39,7 @@ class _Arguments(ctypes.Structure):
 
 
 class _GradientArguments(ctypes.Structure):
-    _fields_ = [("scene", _Scene), *pointers("out_points out_quats points quats joints")]
+    _fields_ = [("scene", _Scene), *pointers("out_points out_quats points quats joints weights")]
 
 
 class Skinnable(NamedTuple):
@@ -49,96 +57,165 @@ class Influences(NamedTuple):
     weights: Float[Tensor, "n k"]
 
 
-def skin(rest: Skinnable, influences: Influences, joints: Float[Tensor, "j 16"]) -> Skinnable:
-    """Points by linear blend skinning; rotations and normals by the normalised mean of the joints' quaternions.
+def skin(
+    rest: Skinnable, influences: Influences, joints: Float[Tensor, "j 16"], *, dqs_fraction: float = 0.0
+) -> Skinnable:
+    """Points by skinning; rotations and normals by the normalised mean of the joints' quaternions.
 
     Args:
         rest: in the rest pose, metres.
         influences: skinning weights, int32 ids.
         joints: for every joint the 3 x 4 ``posed_from_rest`` row by row, then its rotation as a unit quaternion, with
             signs that agree between joints that share points.
+        dqs_fraction: 0 moves points by the mean of the joints' matrices, which may be any; 1 by the normalised mean of
+            their dual quaternions (Kavan et al. 2008), made of quaternion and translation; between, part of the way.
 
-    Differentiable with respect to points, quats and joints; normals pass no gradient. Raises ValueError when shapes or
-    dtypes do not fit.
+    Differentiable with respect to points, quats, weights and joints; normals pass no gradient. Raises ValueError when
+    shapes, dtypes or the fraction do not fit.
     """
-    _check(rest, influences, joints)
+    _check(rest, influences, joints, dqs_fraction)
     if not is_compiled() or rest.points.device.type != "cpu":
-        return skin_reference(rest, influences, joints)
-    tensors = [t.contiguous() for t in (*rest, influences.ids, influences.weights, joints)]
-    return Skinnable(*torch.ops.avatar.skin(*tensors))
+        return skin_reference(rest, influences, joints, dqs_fraction=dqs_fraction)
+    return Skinnable(*_call(*rest, *influences, joints, dqs_fraction))
 
 
-def skin_reference(rest: Skinnable, influences: Influences, joints: Float[Tensor, "j 16"]) -> Skinnable:
-    """The same in plain torch, for any device."""
-    rows = sum_weighted_rows(joints, influences.ids.long(), influences.weights)
-    affine, turn = rows[:, :12].unflatten(1, (3, 4)), normalize_quats(rows[:, 12:])
+def skin_points(
+    points: Float[Tensor, "n 3"],
+    influences: Influences,
+    joints: Float[Tensor, "j 16"],
+    *,
+    dqs_fraction: float = 0.0,
+) -> Float[Tensor, "n 3"]:
+    """The points of ``skin`` alone."""
+    _check(points, influences, joints, dqs_fraction)
+    if not is_compiled() or points.device.type != "cpu":
+        return skin_points_reference(points, influences, joints, dqs_fraction=dqs_fraction)
+    return _call(points, None, None, *influences, joints, dqs_fraction)[0]
+
+
+def skin_reference(
+    rest: Skinnable, influences: Influences, joints: Float[Tensor, "j 16"], *, dqs_fraction: float = 0.0
+) -> Skinnable:
+    """``skin`` in plain torch, for any device."""
+    turn = normalize_quats(sum_weighted_rows(joints[:, 12:], influences.ids.long(), influences.weights))
     return Skinnable(
-        points=(affine[..., :3] @ rest.points[..., None])[..., 0] + affine[..., 3],
+        points=skin_points_reference(rest.points, influences, joints, dqs_fraction=dqs_fraction),
         quats=multiply_quats(turn, rest.quats),
         normals=rotate_points(turn.detach(), rest.normals.detach()),
     )
 
 
-def _check(rest: Skinnable, influences: Influences, joints: Tensor) -> None:
-    n = len(rest.points)
+def skin_points_reference(
+    points: Float[Tensor, "n 3"],
+    influences: Influences,
+    joints: Float[Tensor, "j 16"],
+    *,
+    dqs_fraction: float = 0.0,
+) -> Float[Tensor, "n 3"]:
+    """``skin_points`` in plain torch, for any device."""
+
+    def means_of(rows: Tensor) -> Tensor:
+        return sum_weighted_rows(rows, influences.ids.long(), influences.weights)
+
+    transforms, quats = joints[:, :12].unflatten(1, (3, 4)), joints[:, 12:]
+    affine = means_of(transforms.flatten(1)).unflatten(1, (3, 4))
+    linear = (affine[..., :3] @ points[..., None])[..., 0] + affine[..., 3]
+    if dqs_fraction == 0:
+        return linear
+    twice_dual = multiply_quats(torch.nn.functional.pad(transforms[..., 3], (1, 0)), quats)
+    rigid = means_of(torch.cat([quats, twice_dual], 1)).unflatten(1, (2, 4))
+    turn, shift = (rigid / torch.linalg.vector_norm(rigid[:, :1], dim=2, keepdim=True).clamp(min=1e-12)).unbind(1)
+    dual = rotate_points(turn, points) + multiply_quats(shift, conjugate_quats(turn))[:, 1:]
+    return torch.lerp(linear, dual, dqs_fraction)
+
+
+def _check(moved: Skinnable | Tensor, influences: Influences, joints: Tensor, dqs_fraction: float) -> None:
+    points = moved if isinstance(moved, Tensor) else moved.points
+    n = len(points)
+    if not 0 <= dqs_fraction <= 1:
+        raise ValueError(f"skin: dqs_fraction: expected 0 to 1, got {dqs_fraction}")
+    carried = [] if isinstance(moved, Tensor) else [("quats", moved.quats, (n, 4)), ("normals", moved.normals, (n, 3))]
     for name, tensor, shape in (
-        ("points", rest.points, (n, 3)),
-        ("quats", rest.quats, (n, 4)),
-        ("normals", rest.normals, (n, 3)),
+        ("points", points, (n, 3)),
+        *carried,
         ("ids", influences.ids, (n, influences.ids.shape[-1])),
         ("weights", influences.weights, tuple(influences.ids.shape)),
         ("joints", joints, (len(joints), 16)),
     ):
         if tuple(tensor.shape) != shape:
             raise ValueError(f"skin: {name}: expected shape {shape}, got {tuple(tensor.shape)}")
-        dtype = torch.int32 if name == "ids" else rest.points.dtype
+        dtype = torch.int32 if name == "ids" else points.dtype
         if tensor.dtype != dtype:
             raise ValueError(f"skin: {name}: expected {dtype}, got {tensor.dtype}")
 
 
-def _scene(inputs: tuple[Tensor, ...]) -> _Scene:
-    points, _, _, ids, _, joints = inputs
-    return _Scene(len(points), len(joints), ids.shape[1], *(t.data_ptr() for t in inputs))
+def _call(*inputs: Any) -> tuple[Tensor, ...]:
+    *tensors, dqs_fraction = inputs
+    return torch.ops.avatar.skin(*(t if t is None else t.contiguous() for t in tensors), dqs_fraction)
+
+
+def _address(tensor: Tensor | None) -> int | None:
+    return None if tensor is None else tensor.data_ptr()
+
+
+def _scene(*inputs: Any) -> _Scene:
+    *tensors, dqs_fraction = inputs
+    points, _, _, ids, _, joints = tensors
+    return _Scene(len(points), len(joints), ids.shape[1], *map(_address, tensors), dqs_fraction)
+
+
+@torch.library.register_fake("avatar::skin")
+def _outputs(points: Tensor, quats: Tensor | None, normals: Tensor | None, *rest: Any) -> tuple[Tensor, ...]:
+    del rest
+    return tuple(points.new_empty(0 if t is None else t.shape) for t in (points, quats, normals))
 
 
 @torch.library.impl("avatar::skin", "cpu")
-def _forward(*inputs: Tensor) -> tuple[Tensor, ...]:
-    outputs = tuple(torch.empty_like(t) for t in inputs[:3])
-    arguments = _Arguments(_scene(inputs), *(t.data_ptr() for t in outputs))
-    if call("skin", inputs[0].dtype, arguments) != 0:
+def _forward(*inputs: Any) -> tuple[Tensor, ...]:
+    outputs = _outputs(*inputs)
+    if call("skin", inputs[0].dtype, _Arguments(_scene(*inputs), *map(_address, outputs))) != 0:
         ids, last = inputs[3], len(inputs[5]) - 1
         raise ValueError(f"skin: ids: expected joints 0 to {last}, got {int(ids.min())} to {int(ids.max())}")
     return outputs
 
 
-@torch.library.register_fake("avatar::skin")
-def _forward_fake(*inputs: Tensor) -> tuple[Tensor, ...]:
-    return tuple(torch.empty_like(t) for t in inputs[:3])
+@torch.library.register_fake("avatar::skin_backward")
+def _gradients(*inputs: Any) -> tuple[Tensor, ...]:
+    _, _, wants_weights, points, quats, _, _, weights, joints, _ = inputs
+    wanted = (points, quats, joints, weights if wants_weights else None)
+    return tuple(points.new_empty(0 if t is None else t.shape) for t in wanted)
 
 
 @torch.library.impl("avatar::skin_backward", "cpu")
-def _backward(v_points: Tensor, v_quats: Tensor, *inputs: Tensor) -> tuple[Tensor, ...]:
-    gradients = _backward_fake(v_points, v_quats, *inputs)
-    addresses = (t.data_ptr() for t in (v_points, v_quats, *gradients))
-    call("skin_backward", v_points.dtype, _GradientArguments(_scene(inputs), *addresses))
+def _backward(*inputs: Any) -> tuple[Tensor, ...]:
+    v_points, v_quats, wants_weights, *scene = inputs
+    gradients = _gradients(*inputs)
+    places = (
+        gradients[0],
+        None if scene[1] is None else gradients[1],
+        gradients[2],
+        gradients[3] if wants_weights else None,
+    )
+    addresses = map(_address, (v_points, v_quats, *places))
+    call("skin_backward", scene[0].dtype, _GradientArguments(_scene(*scene), *addresses))
     return gradients
 
 
-@torch.library.register_fake("avatar::skin_backward")
-def _backward_fake(v_points: Tensor, v_quats: Tensor, *inputs: Tensor) -> tuple[Tensor, ...]:
-    del v_points, v_quats
-    return torch.empty_like(inputs[0]), torch.empty_like(inputs[1]), torch.empty_like(inputs[5])
-
-
 def _setup_context(ctx, inputs: tuple, output: tuple) -> None:
-    ctx.save_for_backward(*inputs)
+    ctx.save_for_backward(*inputs[:6])
+    ctx.dqs_fraction = inputs[6]
     ctx.mark_non_differentiable(output[2])
+    ctx.set_materialize_grads(False)
 
 
 @once_differentiable
-def _differentiate(ctx, v_points: Tensor, v_quats: Tensor, _v_normals: Tensor | None) -> tuple:
-    gradients = torch.ops.avatar.skin_backward(v_points.contiguous(), v_quats.contiguous(), *ctx.saved_tensors)
-    return gradients[0], gradients[1], None, None, None, gradients[2]
+def _differentiate(ctx, *v_outputs: Tensor | None) -> tuple:
+    v_posed = [v if v is None else v.contiguous() for v in v_outputs[:2]]
+    v_points, v_quats, v_joints, v_weights = torch.ops.avatar.skin_backward(
+        *v_posed, ctx.needs_input_grad[4], *ctx.saved_tensors, ctx.dqs_fraction
+    )
+    has_quats, has_weights = ctx.saved_tensors[1] is not None, ctx.needs_input_grad[4]
+    return v_points, v_quats if has_quats else None, None, None, v_weights if has_weights else None, v_joints, None
 
 
 torch.library.register_autograd("avatar::skin", _differentiate, setup_context=_setup_context)

@@ -57,15 +57,16 @@ def skinned(seed: int = 0) -> tuple[Tensor, ...]:
     return normal(7, 3), normal(7, 4), normals, ids, normal(7, 4).softmax(1), normal(3, 16)
 
 
-@pytest.mark.parametrize("wrong", [None, "points", "quats", "joints"])
-def test_skin_gradcheck_and_the_planted_error_it_must_find(wrong: str | None):
+@pytest.mark.parametrize("wrong", [None, "points", "quats", "weights", "joints"])
+@pytest.mark.parametrize("fraction", [0.0, 0.4, 1.0])
+def test_skin_gradcheck_and_the_planted_error_it_must_find(wrong: str | None, fraction: float):
     points, quats, normals, ids, weights, joints = skinned()
-    inputs = {"points": points, "quats": quats, "joints": joints}
+    inputs = {"points": points, "quats": quats, "weights": weights, "joints": joints}
 
     def posed(*tensors: Tensor) -> tuple[Tensor, Tensor]:
         changed = planted(dict(zip(inputs, tensors, strict=True)), wrong)
         rest = Skinnable(changed["points"], changed["quats"], normals)
-        return skin(rest, Influences(ids, weights), changed["joints"])[:2]
+        return skin(rest, Influences(ids, changed["weights"]), changed["joints"], dqs_fraction=fraction)[:2]
 
     tensors = tuple(t.requires_grad_() for t in inputs.values())
     is_right = torch.autograd.gradcheck(posed, tensors, nondet_tol=0.0, raise_exception=wrong is None)
@@ -117,9 +118,9 @@ def arguments_of(name: str, make_scene) -> tuple:
             colors, alphas, _, state = torch.ops.avatar.rasterize(*raster)
             return (torch.randn_like(colors), torch.randn_like(alphas), state, *raster)
         case "skin":
-            return skinned()
+            return (*skinned(), 0.5)
         case "skin_backward":
-            return (torch.randn(7, 3).double(), torch.randn(7, 4).double(), *skinned())
+            return (torch.randn(7, 3).double(), torch.randn(7, 4).double(), True, *skinned(), 0.5)
         case "ssim":
             return image, image.flip(1), True
         case _:

@@ -1,13 +1,24 @@
 """Skinning against its specification and numbers worked out by hand."""
 
+import math
+
 import pytest
 import torch
 from torch import Tensor
 
-from avatar.engine import Influences, Skinnable, set_threads, skin, skin_reference
-from avatar.geometry import matrices_from_quats, normalize_quats, rotate_points
+from avatar.engine import (
+    Influences,
+    Skinnable,
+    set_threads,
+    skin,
+    skin_points,
+    skin_points_reference,
+    skin_reference,
+)
+from avatar.geometry import dqs, lbs, matrices_from_quats, normalize_quats, rotate_points
 
 Problem = tuple[Skinnable, Influences, Tensor]
+FRACTIONS = (0.0, 0.3, 1.0)
 
 
 def problem(count: int = 300, dtype: torch.dtype = torch.float64, influences: int = 5, joints: int = 9) -> Problem:
@@ -27,22 +38,61 @@ def problem(count: int = 300, dtype: torch.dtype = torch.float64, influences: in
     return Skinnable(*(t.to(dtype) for t in rest)), Influences(ids, weights.to(dtype)), rows.to(dtype)
 
 
-def outcome(function, rest: Skinnable, influences: Influences, joints: Tensor) -> list[Tensor]:
-    """Posed points, rotations and normals; gradients of points, rotations and joints for a fixed random loss."""
-    inputs = [t.clone().requires_grad_() for t in (rest.points, rest.quats, joints)]
-    posed = function(Skinnable(inputs[0], inputs[1], rest.normals), influences, inputs[2])
+def outcome(function, rest: Skinnable, influences: Influences, joints: Tensor, fraction: float = 0.0) -> list[Tensor]:
+    """Posed points, rotations, normals; gradients of points, rotations, weights, joints for a fixed random loss."""
+    inputs = [t.clone().requires_grad_() for t in (rest.points, rest.quats, influences.weights, joints)]
+    points, quats, weights, joints = inputs
+    posed = function(
+        Skinnable(points, quats, rest.normals), Influences(influences.ids, weights), joints, dqs_fraction=fraction
+    )
     generator = torch.Generator().manual_seed(1)
     losses = [(t * torch.randn(t.shape, generator=generator, dtype=torch.float64).to(t)).sum() for t in posed[:2]]
     return [t.detach() for t in posed] + list(torch.autograd.grad(losses[0] + losses[1], inputs))
 
 
-@pytest.mark.parametrize("count", [0, 1, 300, 9000])
-@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-12), (torch.float32, 2e-5)])
-def test_equals_the_reference(count: int, dtype: torch.dtype, tolerance: float):
-    truth = outcome(skin_reference, *problem(count))
-    for found, expected in zip(outcome(skin, *problem(count, dtype)), truth, strict=True):
+@pytest.mark.parametrize("count", [0, 1, 17, 300, 9000])
+@pytest.mark.parametrize("fraction", FRACTIONS)
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-11), (torch.float32, 5e-5)])
+def test_equals_the_reference(count: int, fraction: float, dtype: torch.dtype, tolerance: float):
+    """In float32 a few means of quaternions nearly vanish, and their direction with them."""
+    truth = outcome(skin_reference, *problem(count), fraction)
+    for found, expected in zip(outcome(skin, *problem(count, dtype), fraction), truth, strict=True):
         assert found.shape == expected.shape
         assert found.numel() == 0 or (found - expected).abs().max() <= tolerance * expected.abs().max().clamp(min=1)
+
+
+@pytest.mark.parametrize("fraction", FRACTIONS)
+def test_points_alone_are_those_of_all(fraction: float):
+    rest, influences, joints = problem(100)
+    inputs = [t.clone().requires_grad_() for t in (rest.points, influences.weights, joints)]
+    outcomes = []
+    for function in (skin, skin_points, skin_points_reference):
+        moved = rest._replace(points=inputs[0]) if function is skin else inputs[0]
+        posed = function(moved, Influences(influences.ids, inputs[1]), inputs[2], dqs_fraction=fraction)
+        points = posed.points if isinstance(posed, Skinnable) else posed
+        outcomes.append([points.detach(), *torch.autograd.grad(points.square().sum(), inputs)])
+    for other in outcomes[1:]:
+        for one, another in zip(outcomes[0], other, strict=True):
+            torch.testing.assert_close(one, another, rtol=1e-10, atol=1e-10)
+
+
+def test_both_ends_are_those_of_geometry():
+    """Dual quaternions of geometry choose signs by the strongest joint: here all lie in one half-space."""
+    rest, influences, joints = problem()
+    joints[:, 12:] *= joints[:, 12:13].sign()
+    transforms = torch.eye(4, dtype=torch.float64).repeat(9, 1, 1)
+    transforms[:, :3] = joints[:, :12].unflatten(1, (3, 4))
+    ids = influences.ids[:, :1].repeat(1, 5)
+    ids[:, 1] = (ids[:, 0] + 1) % 9
+    weights = torch.cat([influences.weights[:, :2], torch.zeros(300, 3).double()], 1)
+    weights = weights / weights.sum(1, keepdim=True)
+    turns = joints[:, 12:]
+    agree = ((turns[ids[:, 0].long()] * turns[ids[:, 1].long()]).sum(1) > 0).nonzero()[:, 0]
+    assert len(agree) > 50
+    chosen = (rest.points[agree], ids[agree].long(), weights[agree], transforms)
+    for fraction, function in ((0.0, lbs), (1.0, dqs)):
+        found = skin_points(rest.points, Influences(ids, weights), joints, dqs_fraction=fraction)[agree]
+        torch.testing.assert_close(found, function(*chosen), rtol=0, atol=1e-10)
 
 
 @pytest.mark.parametrize("function", [skin, skin_reference])
@@ -69,6 +119,38 @@ def test_halfway_between_two_joints_by_hand():
     torch.testing.assert_close(posed.normals, torch.tensor([[0.0, 1, 0]]))
 
 
+def test_dual_quaternions_by_hand():
+    """Half of rest and half of a half turn about z through (1, 0, 0): a quarter turn about that axis."""
+    joints = torch.tensor(
+        [[1.0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0, 1, 0, 0, 0], [-1.0, 0, 0, 2, 0, -1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1]]
+    )
+    influences = Influences(torch.tensor([[0, 1]], dtype=torch.int32), torch.full((1, 2), 0.5))
+    for function in (skin_points, skin_points_reference):
+        posed = function(torch.tensor([[4.0, 0, 5]]), influences, joints, dqs_fraction=1.0)
+        torch.testing.assert_close(posed, torch.tensor([[1.0, 3, 5]]))
+
+
+def test_an_empty_mean_of_quaternions_leaves_numbers():
+    """Opposite quaternions of equal weight have no mean: rotations become zero, nothing else is touched."""
+    joints = torch.eye(3, 4).flatten().repeat(2, 1)
+    quats = torch.tensor([[1.0, 0, 0, 0], [-1.0, 0, 0, 0]])
+    influences = Influences(torch.tensor([[0, 1]], dtype=torch.int32), torch.full((1, 2), 0.5))
+    rest = Skinnable(torch.ones(1, 3), torch.ones(1, 4), torch.ones(1, 3))
+    for fraction in FRACTIONS:
+        assert all(
+            bool(t.isfinite().all()) for t in outcome(skin, rest, influences, torch.cat([joints, quats], 1), fraction)
+        )
+
+
+def test_a_point_that_is_no_number_spoils_no_other():
+    rest, influences, joints = problem()
+    points = rest.points.clone()
+    points[20] = torch.nan
+    posed = skin(rest._replace(points=points), influences, joints, dqs_fraction=0.5)
+    assert posed.points.isnan().any(1).nonzero().tolist() == [[20]]
+    assert bool(posed.quats.isfinite().all())
+
+
 def test_normals_stay_unit_and_turn_with_the_rotations():
     rest, influences, joints = problem()
     rest = rest._replace(quats=torch.tensor([1.0, 0, 0, 0], dtype=torch.float64).repeat(300, 1))
@@ -77,12 +159,13 @@ def test_normals_stay_unit_and_turn_with_the_rotations():
     torch.testing.assert_close(posed.normals, rotate_points(posed.quats, rest.normals))
 
 
-def test_number_of_threads_changes_nothing():
+@pytest.mark.parametrize("fraction", FRACTIONS)
+def test_number_of_threads_changes_nothing(fraction: float):
     scene, results = problem(20_000, torch.float32), []
     try:
         for threads in (1, 2, 3, 2, 1, 5, 2, 2):
             set_threads(threads)
-            results.append(outcome(skin, *scene))
+            results.append(outcome(skin, *scene, fraction))
     finally:
         set_threads(None)
     for result in results[1:]:
@@ -107,3 +190,9 @@ def test_wrong_inputs_are_named(change: dict, message: str):
     influences = influences._replace(**{name: t for name, t in change.items() if name in Influences._fields})
     with pytest.raises(ValueError, match=message):
         skin(rest, influences, joints)
+
+
+@pytest.mark.parametrize("fraction", [-0.1, 1.1, math.nan])
+def test_fractions_are_between_zero_and_one(fraction: float):
+    with pytest.raises(ValueError, match="skin: dqs_fraction: expected 0 to 1, got"):
+        skin(*problem(1), dqs_fraction=fraction)

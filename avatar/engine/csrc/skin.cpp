@@ -1,19 +1,24 @@
-// Linear blend skinning of points together with the rotations they carry.
+// Points, and the rotations and normals that they carry, moved by the means of their joints: linear blend skinning, dual
+// quaternions (Kavan et al. 2008), or part of the way between; sixteen points at a time, and the gradients.
 #include <algorithm>
+#include <atomic>
 
 #include "buffer.h"
 #include "pool.h"
-#include "quaternion.h"
-#include "simd.h"
+#include "quat.h"
+#include "rows.h"
 
 namespace AVATAR_ISA {
 
 template <class S> struct SkinScene {
   int64_t num_points, num_joints, num_influences;
-  const S *points, *quats, *normals;  // n 3, n 4, n 3
+  const S *points, *quats, *normals;  // n 3; n 4 or null; n 3 or null
   const int32_t* ids;                 // n k
   const S* weights;                   // n k
   const S* joints;                    // j 16: rows of the 3 x 4 transform, then a unit quaternion
+  double dqs_fraction;
+  bool is_linear() const { return dqs_fraction < 1; }
+  bool is_dual() const { return dqs_fraction > 0; }
 };
 
 template <class S> struct SkinArguments {
@@ -23,32 +28,108 @@ template <class S> struct SkinArguments {
 
 template <class S> struct SkinGradientArguments {
   SkinScene<S> scene;
-  const S *out_points, *out_quats;
-  S *points, *quats, *joints;
+  const S *out_points, *out_quats;       // each may be null
+  S *points, *quats, *joints, *weights;  // `quats` and `weights` may be null
 };
 
 namespace {
 
-constexpr int kJoint = 16;          // a joint's row: 3 x 4 transform, then its quaternion
-constexpr int kSkinChunks = 16;     // fixed, so that sums over points do not depend on the number of threads
+constexpr int kRow = 16, kTurn = 12, kDual = 8;  // a joint's transform and quaternion; or its dual quaternion, then zeros
+constexpr int kSkinChunks = 16;                  // fixed: sums over points do not depend on the number of threads
+constexpr int64_t kSkinGrain = 4096;
+constexpr int32_t kInTurn[kLanes] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
 
-template <class S> AVATAR_INLINE void blend_joints(const SkinScene<S>& scene, int64_t i, S* row) {
-  std::fill(row, row + kJoint, S(0));
-  for (int64_t k = 0; k < scene.num_influences; k++) {
-    const S weight = scene.weights[i * scene.num_influences + k];
-    const S* joint = scene.joints + kJoint * scene.ids[i * scene.num_influences + k];
-    for (int c = 0; c < kJoint; c++) row[c] += weight * joint[c];
+// Up to sixteen points in a row; those that are missing read as the last one.
+struct Block {
+  int64_t begin;
+  int count;
+  int32_t ids[kLanes];
+  Block(int64_t begin, int64_t end) : begin(begin), count(static_cast<int>(std::min<int64_t>(kLanes, end - begin))) {
+    for (int k = 0; k < kLanes; k++) ids[k] = std::min(k, count - 1);
+  }
+  template <class T> AVATAR_INLINE Rows<T> rows(T* table, int64_t width) const { return {table + begin * width, ids, width}; }
+};
+
+template <class S> AVATAR_INLINE Quat<S> translation_of(const S* joint) { return pure(joint[3], joint[7], joint[11]); }
+
+// For every joint its quaternion q and (0, t) q, twice the dual part.
+template <class S> void fill_dual_rows(const SkinScene<S>& scene, S* rows) {
+  std::fill(rows, rows + kRow * scene.num_joints, S(0));
+  for (int64_t j = 0; j < scene.num_joints; j++) {
+    const S* joint = scene.joints + kRow * j;
+    const Quat<S> turn = quat_at(joint + kTurn), dual = translation_of(joint) * turn;
+    memcpy(rows + kRow * j, &turn, sizeof(turn));
+    memcpy(rows + kRow * j + 4, &dual, sizeof(dual));
   }
 }
 
-template <class S> AVATAR_INLINE S inverse_length(const S* q) {
-  const S squared = q[0] * q[0] + q[1] * q[1] + q[2] * q[2] + q[3] * q[3];
-  return squared > S(1e-24) ? 1 / std::sqrt(squared) : S(0);
+// The weighted means of the joints' rows.
+template <int kWidth, class S>
+AVATAR_INLINE void blend(const SkinScene<S>& scene, const S* table, const Block& block, Vec<S>* columns) {
+  alignas(64) S rows[kLanes * kRow];
+  for (int i = 0; i < block.count; i++) {
+    const int64_t first = (block.begin + i) * scene.num_influences;
+    Vec<S> row = splat<S>(0);
+    for (int64_t k = first; k < first + scene.num_influences; k++) {
+      row += scene.weights[k] * Vec<S>::load(table + kRow * scene.ids[k]);
+    }
+    row.store(rows + kRow * i);
+  }
+  AVATAR_UNROLL for (int c = 0; c < kWidth; c += 4) load_columns<4>(Rows<const S>{rows, block.ids, kRow}, c, columns + c);
 }
 
-template <class S> bool has_joints(const SkinScene<S>& scene) {
+// How sixteen points move.
+template <class S> struct Motion {
+  Vec<S> affine[kRow], scale;
+  Quat<Vec<S>> turn, dual;  // of the unit dual quaternion; the second part twice as long
+
+  AVATAR_INLINE Motion(const SkinScene<S>& scene, const S* dual_rows, const Block& block, bool has_turn) {
+    Vec<S> mean[kDual];
+    if (scene.is_linear()) blend<kRow>(scene, scene.joints, block, affine);
+    if (scene.is_dual()) blend<kDual>(scene, dual_rows, block, mean);
+    if (!scene.is_dual() && !has_turn) return;
+    const Quat<Vec<S>> sum = quat_at(scene.is_dual() ? mean : affine + kTurn);
+    const Vec<S> squared = dot(sum, sum);
+    scale = select(greater(squared, S(1e-24)), S(1) / vsqrt(squared), splat<S>(0));
+    turn = scaled(sum, scale);
+    if (scene.is_dual()) dual = scaled(quat_at(mean + 4), scale);
+  }
+  AVATAR_INLINE void move_linearly(const Vec<S>* x, Vec<S>* out) const {
+    for (int r = 0; r < 3; r++) out[r] = affine[4 * r] * x[0] + affine[4 * r + 1] * x[1] + affine[4 * r + 2] * x[2] + affine[4 * r + 3];
+  }
+  AVATAR_INLINE void move_rigidly(const Vec<S>* x, Vec<S>* out) const {
+    const Quat<Vec<S>> shift = dual * conjugate(turn);
+    rotate(turn, x, out);
+    out[0] += shift.x, out[1] += shift.y, out[2] += shift.z;
+  }
+};
+
+template <class S> void skin_block(const SkinArguments<S>& out, const S* dual_rows, const Block& block) {
+  const SkinScene<S>& scene = out.scene;
+  const Motion<S> motion(scene, dual_rows, block, scene.quats || scene.normals);
+  const S fraction = S(scene.dqs_fraction);
+  Vec<S> x[3], y[3], z[3];
+  load_columns<3>(block.rows(scene.points, 3), 0, x);
+  if (scene.is_linear()) motion.move_linearly(x, y);
+  if (scene.is_dual()) motion.move_rigidly(x, z);
+  for (int c = 0; c < 3 && scene.is_dual(); c++) y[c] = scene.is_linear() ? y[c] + fraction * (z[c] - y[c]) : z[c];
+  store_columns<3>(block.rows(out.points, 3), block.count, 0, y);
+  if (scene.quats) {
+    Vec<S> q[4];
+    load_columns<4>(block.rows(scene.quats, 4), 0, q);
+    const Quat<Vec<S>> turned = motion.turn * quat_at(q);
+    store_columns<4>(block.rows(out.quats, 4), block.count, 0, &turned.w);
+  }
+  if (scene.normals) {
+    load_columns<3>(block.rows(scene.normals, 3), 0, x);
+    rotate(motion.turn, x, y);
+    store_columns<3>(block.rows(out.normals, 3), block.count, 0, y);
+  }
+}
+
+template <class S> bool has_joints(const SkinScene<S>& scene, int64_t begin, int64_t end) {
   bool is_outside = false;
-  for (int64_t i = 0; i < scene.num_points * scene.num_influences; i++) {
+  for (int64_t i = begin * scene.num_influences; i < end * scene.num_influences; i++) {
     is_outside |= scene.ids[i] < 0 || scene.ids[i] >= scene.num_joints;
   }
   return !is_outside;
@@ -57,62 +138,132 @@ template <class S> bool has_joints(const SkinScene<S>& scene) {
 // Returns 1 where an id names no joint.
 template <class S> int64_t skin(const SkinArguments<S>& out) {
   const SkinScene<S>& scene = out.scene;
-  if (!has_joints(scene)) return 1;
-  avatar_pool::parallel_chunks(scene.num_points, 4096, [&](int64_t begin, int64_t end, int) {
-    for (int64_t i = begin; i < end; i++) {
-      S row[kJoint], *q = row + 12;
-      blend_joints(scene, i, row);
-      const S* x = scene.points + 3 * i;
-      for (int r = 0; r < 3; r++) {
-        out.points[3 * i + r] = row[4 * r] * x[0] + row[4 * r + 1] * x[1] + row[4 * r + 2] * x[2] + row[4 * r + 3];
-      }
-      const S scale = inverse_length(q);
-      for (int c = 0; c < 4; c++) q[c] *= scale;
-      multiply(q, scene.quats + 4 * i, out.quats + 4 * i);
-      rotate(q, scene.normals + 3 * i, out.normals + 3 * i);
+  static thread_local Buffer<S> storage;
+  S* dual_rows = storage.reserve(kRow * scene.num_joints);
+  if (scene.is_dual()) fill_dual_rows(scene, dual_rows);
+  std::atomic<bool> is_outside{false};
+  avatar_pool::parallel_chunks(scene.num_points, kSkinGrain, [&](int64_t begin, int64_t end, int) {
+    if (!has_joints(scene, begin, end)) {
+      is_outside = true;
+      return;
     }
+    for (int64_t i = begin; i < end; i += kLanes) skin_block(out, dual_rows, Block(i, end));
   });
-  return 0;
+  return is_outside;
 }
 
-// Gradients of points and quaternions (normals pass none) to the inputs; `joints` is written, not added to.
-template <class S> int64_t skin_backward(const SkinGradientArguments<S>& g) {
-  const SkinScene<S>& scene = g.scene;
-  Buffer<S> storage;
-  const int64_t size = kJoint * scene.num_joints, grain = (scene.num_points + kSkinChunks - 1) / kSkinChunks;
-  S* partials = storage.reserve(kSkinChunks * size);
-  std::fill(partials, partials + kSkinChunks * size, S(0));
-  avatar_pool::parallel_chunks(scene.num_points, std::max<int64_t>(grain, 1), [&](int64_t begin, int64_t end, int chunk) {
-    S* v_joints = partials + chunk * size;
-    for (int64_t i = begin; i < end; i++) {
-      S row[kJoint], *q = row + 12;
-      blend_joints(scene, i, row);
-      const S scale = inverse_length(q);
-      for (int c = 0; c < 4; c++) q[c] *= scale;
-      const S *x = scene.points + 3 * i, *local = scene.quats + 4 * i;
-      const S *v_x = g.out_points + 3 * i, *v_q = g.out_quats + 4 * i;
-      S v_row[kJoint], v_unit[4];
-      for (int r = 0; r < 3; r++) {
-        for (int c = 0; c < 3; c++) v_row[4 * r + c] = v_x[r] * x[c];
-        v_row[4 * r + 3] = v_x[r];
-        g.points[3 * i + r] = row[r] * v_x[0] + row[4 + r] * v_x[1] + row[8 + r] * v_x[2];
+// Gradients of points and quaternions (normals pass none) to the inputs.
+template <class S> class SkinGradient {
+ public:
+  SkinGradient(const SkinGradientArguments<S>& arguments, const S* dual_rows)
+      : g_(arguments), scene_(arguments.scene), dual_rows_(dual_rows), size_(kRow * arguments.scene.num_joints) {}
+  int64_t size() const { return 2 * size_; }  // of `sums`: the gradients of both kinds of rows
+
+  void add_block(const Block& block, S* sums) const {
+    const Motion<S> motion(scene_, dual_rows_, block, g_.out_quats);
+    Vec<S> x[3], v_y[3] = {}, v_x[3] = {}, v_affine[kRow] = {};
+    Quat<Vec<S>> v_turn{}, v_dual{};
+    load_columns<3>(block.rows(scene_.points, 3), 0, x);
+    if (g_.out_points) load_columns<3>(block.rows(g_.out_points, 3), 0, v_y);
+    if (scene_.is_linear()) add_linear(motion, x, v_y, v_affine, v_x);
+    if (scene_.is_dual()) add_dual(motion, x, v_y, &v_turn, &v_dual, v_x);
+    store_columns<3>(block.rows(g_.points, 3), block.count, 0, v_x);
+    if (g_.quats) add_quats(motion, block, &v_turn);
+    if (scene_.is_dual() || g_.out_quats) {
+      // Back through the division of both parts by the length of the first.
+      v_turn = scaled(v_turn - scaled(motion.turn, dot(v_turn, motion.turn) + dot(v_dual, motion.dual)), motion.scale);
+      v_dual = scaled(v_dual, motion.scale);
+    }
+    if (!scene_.is_dual()) memcpy(v_affine + kTurn, &v_turn, sizeof(v_turn));
+    if (scene_.is_linear()) scatter<kRow>(block, v_affine, scene_.joints, sums);
+    const Vec<S> v_rigid[kDual] = {v_turn.w, v_turn.x, v_turn.y, v_turn.z, v_dual.w, v_dual.x, v_dual.y, v_dual.z};
+    if (scene_.is_dual()) scatter<kDual>(block, v_rigid, dual_rows_, sums + size_);
+  }
+
+  // From both kinds of rows to the joints.
+  void finish(const S* sums) const {
+    std::copy(sums, sums + size_, g_.joints);
+    for (int64_t row = 0; row < size_ && scene_.is_dual(); row += kRow) {
+      const S *joint = scene_.joints + row, *v_rigid = sums + size_ + row;
+      S* v_joint = g_.joints + row;
+      const Quat<S> v_dual = quat_at(v_rigid + 4), v_shift = v_dual * conjugate(quat_at(joint + kTurn));
+      const Quat<S> v_turn = quat_at(v_rigid) - translation_of(joint) * v_dual;
+      v_joint[3] += v_shift.x, v_joint[7] += v_shift.y, v_joint[11] += v_shift.z;
+      v_joint[kTurn] += v_turn.w, v_joint[kTurn + 1] += v_turn.x, v_joint[kTurn + 2] += v_turn.y, v_joint[kTurn + 3] += v_turn.z;
+    }
+  }
+
+ private:
+  AVATAR_INLINE void add_linear(const Motion<S>& motion, const Vec<S>* x, const Vec<S>* v_y, Vec<S>* v_affine, Vec<S>* v_x) const {
+    for (int r = 0; r < 3; r++) {
+      const Vec<S> v = v_y[r] * S(1 - scene_.dqs_fraction);
+      for (int c = 0; c < 3; c++) {
+        v_affine[4 * r + c] = v * x[c];
+        v_x[c] += v * motion.affine[4 * r + c];
       }
-      const S inverse[4] = {q[0], -q[1], -q[2], -q[3]}, local_inverse[4] = {local[0], -local[1], -local[2], -local[3]};
-      multiply(inverse, v_q, g.quats + 4 * i);
-      multiply(v_q, local_inverse, v_unit);
-      const S along = v_unit[0] * q[0] + v_unit[1] * q[1] + v_unit[2] * q[2] + v_unit[3] * q[3];
-      for (int c = 0; c < 4; c++) v_row[12 + c] = (v_unit[c] - along * q[c]) * scale;
-      for (int64_t k = 0; k < scene.num_influences; k++) {
-        const S weight = scene.weights[i * scene.num_influences + k];
-        S* joint = v_joints + kJoint * scene.ids[i * scene.num_influences + k];
-        for (int c = 0; c < kJoint; c++) joint[c] += weight * v_row[c];
+      v_affine[4 * r + 3] = v;
+    }
+  }
+  // Of q x q* + d q*, for unit q, to q, d and x.
+  AVATAR_INLINE void add_dual(const Motion<S>& motion, const Vec<S>* x, const Vec<S>* v_y, Quat<Vec<S>>* v_turn,
+                              Quat<Vec<S>>* v_dual, Vec<S>* v_x) const {
+    Vec<S> v[3], turned[3];
+    for (int c = 0; c < 3; c++) v[c] = v_y[c] * S(scene_.dqs_fraction);
+    const Quat<Vec<S>> out = pure(v[0], v[1], v[2]);
+    *v_dual = out * motion.turn;
+    *v_turn = scaled(*v_dual * pure(x[0], x[1], x[2]), splat<S>(-2)) - out * motion.dual;
+    rotate(conjugate(motion.turn), v, turned);
+    for (int c = 0; c < 3; c++) v_x[c] += turned[c];
+  }
+  AVATAR_INLINE void add_quats(const Motion<S>& motion, const Block& block, Quat<Vec<S>>* v_turn) const {
+    Vec<S> v[4] = {}, local[4];
+    if (g_.out_quats) {
+      load_columns<4>(block.rows(g_.out_quats, 4), 0, v);
+      load_columns<4>(block.rows(scene_.quats, 4), 0, local);
+      const Quat<Vec<S>> out = quat_at(v), before = conjugate(motion.turn) * out;
+      *v_turn = *v_turn + out * conjugate(quat_at(local));
+      memcpy(v, &before, sizeof(before));
+    }
+    store_columns<4>(block.rows(g_.quats, 4), block.count, 0, v);
+  }
+  // The transpose of `blend`, and the gradient of the weights.
+  template <int kWidth> AVATAR_INLINE void scatter(const Block& block, const Vec<S>* columns, const S* table, S* sums) const {
+    alignas(64) S rows[kLanes * kRow] = {};
+    AVATAR_UNROLL for (int c = 0; c < kWidth; c += 4) store_columns<4>(Rows<S>{rows, kInTurn, kRow}, kLanes, c, columns + c);
+    for (int i = 0; i < block.count; i++) {
+      const int64_t first = (block.begin + i) * scene_.num_influences;
+      const Vec<S> row = Vec<S>::load(rows + kRow * i);
+      for (int64_t k = first; k < first + scene_.num_influences; k++) {
+        S* sum_of_joint = sums + kRow * scene_.ids[k];
+        (Vec<S>::load(sum_of_joint) + scene_.weights[k] * row).store(sum_of_joint);
+        if (g_.weights) g_.weights[k] += sum(row * Vec<S>::load(table + kRow * scene_.ids[k]));
       }
     }
-  });
-  std::fill(g.joints, g.joints + size, S(0));
-  for (int chunk = 0; chunk < kSkinChunks; chunk++) {
-    for (int64_t c = 0; c < size; c++) g.joints[c] += partials[chunk * size + c];
   }
+
+  const SkinGradientArguments<S>& g_;
+  const SkinScene<S>& scene_;
+  const S* dual_rows_;
+  const int64_t size_;
+};
+
+template <class S> int64_t skin_backward(const SkinGradientArguments<S>& g) {
+  const SkinScene<S>& scene = g.scene;
+  static thread_local Buffer<S> storage;
+  const int64_t joints_size = kRow * scene.num_joints, blocks = (scene.num_points + kLanes - 1) / kLanes;
+  const int64_t grain = std::max<int64_t>((blocks + kSkinChunks - 1) / kSkinChunks, 1) * kLanes;
+  S *dual_rows = storage.reserve((1 + 2 * kSkinChunks) * joints_size), *partials = dual_rows + joints_size;
+  if (scene.is_dual()) fill_dual_rows(scene, dual_rows);
+  const SkinGradient<S> gradient(g, dual_rows);
+  std::fill(partials, partials + kSkinChunks * gradient.size(), S(0));
+  if (g.weights) std::fill(g.weights, g.weights + scene.num_points * scene.num_influences, S(0));
+  avatar_pool::parallel_chunks(scene.num_points, grain, [&](int64_t begin, int64_t end, int chunk) {
+    for (int64_t i = begin; i < end; i += kLanes) gradient.add_block(Block(i, end), partials + chunk * gradient.size());
+  });
+  for (int chunk = 1; chunk < kSkinChunks; chunk++) {
+    for (int64_t c = 0; c < gradient.size(); c++) partials[c] += partials[chunk * gradient.size() + c];
+  }
+  gradient.finish(partials);
   return 0;
 }
 
