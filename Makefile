@@ -8,7 +8,7 @@ RUN ?= runs/demo
 SECONDS_TO_FIT ?= 60
 export OMP_WAIT_POLICY = PASSIVE
 
-.PHONY: demo test check install clean
+.PHONY: demo test check install sanitize cross-check clean
 
 install: $(VENV)/.installed
 
@@ -32,6 +32,26 @@ check: install
 
 test: check
 	$(BIN)/python -m pytest -q
+
+# The engine with the address and undefined-behaviour sanitizers under its own tests, and its pool under the thread sanitizer.
+SANITIZED := build/sanitize
+SANITIZERS = $(shell $(CXX) -print-file-name=libasan.so):$(shell $(CXX) -print-file-name=libubsan.so):$(shell $(CXX) -print-file-name=libstdc++.so)
+sanitize: install
+	cmake -B $(SANITIZED) -DCMAKE_BUILD_TYPE=Release -DAVATAR_SANITIZE=address,undefined -DAVATAR_VARIANTS=v3
+	cmake --build $(SANITIZED) --parallel
+	AVATAR_ENGINE=$(SANITIZED)/_engine.so AVATAR_ISA=v3 LD_PRELOAD=$(SANITIZERS) ASAN_OPTIONS=detect_leaks=0 \
+		$(BIN)/python -m pytest -q tests/engine
+	$(CXX) -std=c++17 -O1 -g -fsanitize=thread -pthread -Iavatar/engine/csrc tests/engine/pool_stress.cpp \
+		avatar/engine/csrc/pool.cpp -o $(SANITIZED)/pool_stress
+	$(SANITIZED)/pool_stress
+
+# Compiles every kernel for 64-bit ARM and, with Clang, for this processor.
+cross-check:
+	cmake -B build/arm64 -DCMAKE_BUILD_TYPE=Release -DCMAKE_SYSTEM_NAME=Linux -DCMAKE_SYSTEM_PROCESSOR=aarch64 \
+		-DCMAKE_CXX_COMPILER=aarch64-linux-gnu-g++
+	cmake --build build/arm64 --parallel
+	cmake -B build/clang -DCMAKE_BUILD_TYPE=Release -DCMAKE_CXX_COMPILER=clang++
+	cmake --build build/clang --parallel
 
 clean:
 	rm -rf build $(VENV) runs

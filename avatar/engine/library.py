@@ -2,6 +2,7 @@
 
 import ctypes
 import logging
+import os
 from collections.abc import Callable
 from functools import cache
 from importlib import import_module
@@ -16,9 +17,12 @@ logger = logging.getLogger(__name__)
 @cache
 def load_library() -> ctypes.CDLL | None:
     """The compiled engine, or None (with one log line) where it was not built."""
-    # An editable install keeps the library in another folder of the same package.
-    folders = import_module("avatar.engine").__path__
-    found = next((path for folder in folders if (path := Path(folder) / "_engine.so").is_file()), None)
+    # An editable install keeps the library in another folder of the same package;
+    # AVATAR_ENGINE names another build of it, such as one with sanitizers.
+    paths = [Path(folder) / "_engine.so" for folder in import_module("avatar.engine").__path__]
+    if named := os.environ.get("AVATAR_ENGINE"):
+        paths = [Path(named)]
+    found = next((path for path in paths if path.is_file()), None)
     if found is None:
         logger.warning("compiled engine not found: using the plain-torch reference (reinstall with a C++17 compiler)")
         return None
