@@ -72,6 +72,11 @@ class Avatar(nn.Module):
         """The naked body at rest, on whose triangles everything sits."""
         return self._shaped.rest
 
+    @property
+    def device(self) -> torch.device:
+        """Where it is, and where the poses that it takes must be."""
+        return self.template.vertices.device
+
     def body(self, shape: Shape, pose: Pose) -> Body:
         """The body of ``shape`` in ``pose``, which is corrected first if it is a training frame's."""
         if self.refinement is not None:

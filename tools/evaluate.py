@@ -9,10 +9,11 @@ from avatar.checkpoint import load_avatar, newest_checkpoint
 from avatar.evaluate import ImageResult, Report, evaluate
 from avatar.evaluate.protocol import RenderFrame
 from avatar.model import Avatar
-from avatar.render import render
+from avatar.render import Device, RenderConfig, render
 from avatar.structs import Capture, Frame, Rendering
 
-from .console import progress, say, use_all_cores
+from .console import progress, say
+from .device import use_device
 from .page import print_means, write_page
 from .runs import is_own
 from .sources import capture_for
@@ -30,37 +31,40 @@ class EvaluateCommand:
         run: folder of the fit.
         capture: folder of the capture.
         split: the pictures to compare with.
+        device: where to render: cpu, or cuda with the extra of that name installed.
         json: also write the figures to this file.
     """
 
     run: Path
     capture: Path
     split: str = "test_novel_view"
+    device: Device = "cpu"
     json: Path | None = None
 
 
 def run(config: EvaluateCommand) -> None:
     """Measure, keep the figures in the run folder, write the report, print the means."""
-    use_all_cores()
-    avatar = load_avatar(newest_checkpoint(config.run)).eval()
+    use_device(config.device)
+    look = RenderConfig(backend=config.device)
+    avatar = load_avatar(newest_checkpoint(config.run), config.device).eval()
     capture = capture_for(avatar, config.capture, config.split)
-    view = view_of(avatar, is_own(config.run, capture))
+    view = view_of(avatar, is_own(config.run, capture), look)
     report = measured(capture, config.split, view)
     report.write(config.run / "evaluation" / f"{config.split}.json")
     if config.json:
         report.write(config.json)
-    index = write_page(config.run, avatar, capture, view)
+    index = write_page(config.run, avatar, capture, view, look)
     print_means(report)
     say(f"Report: {index}")
 
 
-def view_of(avatar: Avatar, knows_frames: bool) -> RenderFrame:
+def view_of(avatar: Avatar, knows_frames: bool, look: RenderConfig) -> RenderFrame:
     """How the avatar looks in a frame; what it learnt of single frames counts where it ``knows_frames``."""
 
     @torch.no_grad()
     def view(frame: Frame) -> Rendering:
         pose = frame.pose if knows_frames else replace(frame.pose, frame_id=None)
-        return render(avatar.posed(pose), frame.camera)
+        return render(avatar.posed(pose.to(avatar.device)), frame.camera.to(avatar.device), look)
 
     return view
 

@@ -7,10 +7,12 @@ from pathlib import Path
 from tyro.conf import FlagCreatePairsOff, Positional
 
 from avatar.captures import open_capture
+from avatar.render import Device
 from avatar.train import Fit, Limits
 
 from ..configs import Recipe, make_recipe
-from .console import INTERRUPTED, say, use_all_cores
+from .console import INTERRUPTED, say
+from .device import use_device
 from .runs import RunRecord, open_run
 from .training import train
 
@@ -32,6 +34,7 @@ class FitCommand:
         split: pictures to fit to; by default train_dense, or train where the capture has no such split.
         budget_seconds: stop after so much training.
         steps: stop after so many steps; by default 4000 where no budget is given.
+        device: where: cpu, or cuda with the extra of that name installed.
         seed: of everything random.
         overwrite: delete the fit that the run folder holds, and begin anew.
     """
@@ -42,6 +45,7 @@ class FitCommand:
     split: str | None = None
     budget_seconds: float | None = None
     steps: int | None = None
+    device: Device = "cpu"
     seed: int = 0
     overwrite: FlagCreatePairsOff[bool] = False
 
@@ -55,7 +59,7 @@ class FitCommand:
 
 def run(config: FitCommand) -> None:
     """Fit until the limit or Ctrl-C."""
-    use_all_cores()
+    use_device(config.device)
     limits, recipe = config.limits, make_recipe(config.recipe, config.seed)
     capture = open_capture(config.capture)
     split = config.split or next((name for name in TRAINING_SPLITS if name in capture.splits), TRAINING_SPLITS[0])
@@ -64,7 +68,7 @@ def run(config: FitCommand) -> None:
         recipe=config.recipe, seed=config.seed, capture=capture.name, split=split, frame_rate_hz=capture.frame_rate_hz
     )
     open_run(config.run, record, config.overwrite)
-    fit = Fit(capture, capture.split(split), config.run, recipe, limits)
+    fit = Fit(capture, capture.split(split), config.run, recipe, limits, config.device)
     if fit.fraction >= 1:
         say(f"{config.run}: already finished; fit longer with --steps or --budget-seconds, or anew with --overwrite")
     elif fit.step:

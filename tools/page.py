@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import torch
 from rich.table import Table
 
 from avatar.checkpoint import newest_checkpoint
@@ -23,7 +24,7 @@ from .views import orbit_around, pictures
 FILM_FRAMES, FILM_FPS, FILM_SIZE_PX = 72, 15.0, (640, 480)
 
 
-def write_page(run: Path, avatar: Avatar, capture: Capture, view: RenderFrame) -> Path:
+def write_page(run: Path, avatar: Avatar, capture: Capture, view: RenderFrame, look: RenderConfig) -> Path:
     """Write ``report/index.html`` of a run, and return its path; evaluations of older checkpoints are left out."""
     since = newest_checkpoint(run).stat().st_mtime
     stored = [path for path in (run / "evaluation").glob("*.json") if path.stat().st_mtime >= since]
@@ -37,7 +38,7 @@ def write_page(run: Path, avatar: Avatar, capture: Capture, view: RenderFrame) -
     ]
     film = run / "report" / "turntable.mp4"
     if not film.is_file() or film.stat().st_mtime < since:
-        write_turntable(film, avatar, run)
+        write_turntable(film, avatar, run, look)
     return write_report(
         run / "report",
         subject=capture.name,
@@ -49,22 +50,28 @@ def write_page(run: Path, avatar: Avatar, capture: Capture, view: RenderFrame) -
     )
 
 
-def write_turntable(path: Path, avatar: Avatar, run: Path) -> None:
+def write_turntable(path: Path, avatar: Avatar, run: Path, look: RenderConfig) -> None:
     """Film the avatar moving as it did in the capture while the camera goes around it."""
     poses = fitted_motion(avatar, run).resampled(FILM_FPS, FILM_FRAMES)
     cameras = orbit_around(avatar, poses, *FILM_SIZE_PX)
-    write_video(path, pictures(avatar, poses, cameras, RenderConfig()), FILM_FPS)
+    write_video(path, pictures(avatar, poses, cameras, look), FILM_FPS)
 
 
 def facts(run: Path, avatar: Avatar) -> dict[str, str]:
     """What the head of the page says about the fit."""
     record, events = read_record(run), read_events(run / "events.jsonl")
-    lines = {"Gaussians": f"{avatar.canonical.num_gaussians:,}", "engine": compiled_variant() or "plain torch"}
+    lines = {"Gaussians": f"{avatar.canonical.num_gaussians:,}", "engine": _engine(avatar)}
     if record:
         lines |= {"recipe": record.recipe, "fitted to": f"{record.capture} / {record.split}", "seed": str(record.seed)}
     if events:
         lines["training"] = f"{events[-1]['step']:,} steps in {events[-1]['seconds']:.0f} s"
     return lines
+
+
+def _engine(avatar: Avatar) -> str:
+    """What rendered it."""
+    on_cuda = avatar.device.type == "cuda"
+    return torch.cuda.get_device_name(avatar.device) if on_cuda else compiled_variant() or "plain torch"
 
 
 def print_means(report: Report) -> None:

@@ -4,9 +4,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from avatar.checkpoint import load_avatar
-from avatar.render import RenderConfig
+from avatar.render import Device, RenderConfig
 
-from .console import say, use_all_cores
+from .console import say
+from .device import use_device
 from .parse import color, time_steps
 from .sources import capture_for, chosen_motion
 from .views import named_camera, orbit_around, pictures, write_pictures
@@ -32,6 +33,7 @@ class RenderCommand:
         frames: time steps of the motion, from:to without the last, or a single one, around which an orbit goes.
         size: height of the pictures in pixels; by default the camera's, or 640 for an orbit.
         background: black, white, or red,green,blue from 0 to 1.
+        device: where: cpu, or cuda with the extra of that name installed.
         fps: pictures a second, with poses between the captured ones made up; by default the captured ones alone.
     """
 
@@ -43,6 +45,7 @@ class RenderCommand:
     frames: str = ":"
     size: int | None = None
     background: str = "black"
+    device: Device = "cpu"
     fps: float | None = None
 
 
@@ -51,9 +54,9 @@ def run(config: RenderCommand) -> None:
     for name, value in (("size", config.size), ("fps", config.fps)):
         if value is not None and not value > 0:
             raise ValueError(f"--{name}: expected more than 0, got {value}")
-    use_all_cores()
-    look = RenderConfig(background=color(config.background))
-    avatar = load_avatar(config.run).eval()
+    use_device(config.device)
+    look = RenderConfig(backend=config.device, background=color(config.background))
+    avatar = load_avatar(config.run, config.device).eval()
     capture = capture_for(avatar, config.capture) if config.capture else None
     source = capture_for(avatar, config.poses) if config.poses else capture
     motion = chosen_motion(avatar, config.run, source).part(*time_steps(config.frames))

@@ -25,7 +25,7 @@ def fitted_motion(avatar: Avatar, run: Path) -> Motion:
     """The poses that the avatar of a run was fitted to."""
     record = read_record(run)
     rate = record.frame_rate_hz if record else FRAME_RATE_HZ
-    motion = Motion(poses=avatar.poses, frame_ids=avatar.frame_ids, frame_rate_hz=rate, is_own=True)
+    motion = Motion(poses=avatar.poses.to("cpu"), frame_ids=avatar.frame_ids, frame_rate_hz=rate, is_own=True)
     return motion.rows(sorted(range(len(avatar.frame_ids)), key=avatar.frame_ids.__getitem__))
 
 

@@ -22,7 +22,7 @@ CLOTHES_M = 0.05  # what hair and clothes may add around the body
 @torch.no_grad()
 def orbit_around(avatar: Avatar, poses: Sequence[Pose], height: int, width: int) -> list[Camera]:
     """One camera a pose, once around from the front; it goes along with the person, who is in the picture whole."""
-    vertices = torch.stack([avatar.body(avatar.shape, pose).vertices_world for pose in poses])
+    vertices = torch.stack([avatar.body(avatar.shape, pose.to(avatar.device)).vertices_world.cpu() for pose in poses])
     targets = vertices.mean(1)
     targets[:, 2] = (vertices[..., 2].max() + vertices[..., 2].min()) / 2
     clothed = vertices + CLOTHES_M * (vertices - targets[:, None]).sign()
@@ -44,9 +44,9 @@ def named_camera(capture: Capture | None, name: str, height: int | None) -> Came
 def pictures(
     avatar: Avatar, poses: Sequence[Pose], cameras: Sequence[Camera], config: RenderConfig
 ) -> Iterator[Float[Tensor, "h w 3"]]:
-    """The avatar in each pose, seen by the camera of the same place."""
+    """The avatar in each pose, seen by the camera of the same place, on the CPU."""
     for pose, camera in zip(poses, cameras, strict=True):
-        yield render(avatar.posed(pose), camera, config).color
+        yield render(avatar.posed(pose.to(avatar.device)), camera.to(avatar.device), config).color.cpu()
 
 
 def write_pictures(out: Path, images: Iterator[Float[Tensor, "h w 3"]], count: int, frames_per_second: float) -> None:

@@ -13,6 +13,8 @@ from avatar.engine.cuda import gsplat
 from avatar.structs import Camera, Gaussians, Rendering
 
 Backend = Literal["cpu", "torch", "cuda"]
+Device = Literal["cpu", "cuda"]
+"""Where an avatar lives; the backend of the same name draws it there."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -54,8 +54,8 @@ class AdaptConfig:
 class Demand:
     """How hard the image pulls each Gaussian: summed lengths of its image gradient (Kerbl et al. 2023, section 5)."""
 
-    def __init__(self, num_gaussians: int) -> None:
-        self.pull = torch.zeros(num_gaussians)
+    def __init__(self, num_gaussians: int, device: torch.device | str = "cpu") -> None:
+        self.pull = torch.zeros(num_gaussians, device=device)
         self.views = 0
 
     def add(self, v_means2d: Float[Tensor, "n 2"], size_px: int) -> None:
@@ -73,11 +73,11 @@ def adapt(canonical: Hybrid, optimizer: Optimizer, demand: Demand, config: Adapt
     room = config.max_gaussians - int(visible.sum())
     count = max(0, min(int(config.grow * canonical.num_gaussians), room))
     pull = torch.where(visible, demand.pull, -1.0)
-    split = pull.topk(count).indices if count else torch.zeros(0, dtype=torch.int64)
+    split = pull.topk(count).indices
     split = split[visible[split]]
     rows = {name: getattr(canonical, name).detach() for name in PER_GAUSSIAN}
     axes, sizes = canonical.surface_axes()
-    draws = torch.randn(len(split), 3, generator=torch.Generator().manual_seed(seed))
+    draws = torch.randn(len(split), 3, generator=torch.Generator().manual_seed(seed)).to(sizes)
     jitter = 0.7 * (axes[split] @ (draws * sizes[split])[..., None])[..., 0]
     kept = visible.nonzero()[:, 0]
     is_split = torch.zeros_like(visible)

@@ -22,7 +22,7 @@ from avatar.checkpoint import (
 )
 from avatar.losses import LossConfig, Stretch, compare
 from avatar.model import Avatar, AvatarConfig
-from avatar.render import RenderConfig, render
+from avatar.render import Device, RenderConfig, render
 from avatar.structs import Capture, Frame, Split
 
 from .adapt import AdaptConfig, Demand, adapt
@@ -101,10 +101,16 @@ class StepReport:
 
 
 class Fit:
-    """A run in a folder: iterate over it to take steps; what is there already is taken up where it stopped."""
+    """A run in a folder: iterate over it to take steps; what is there already is taken up where it stopped.
 
-    def __init__(self, capture: Capture, split: Split, run: Path, config: FitConfig, limits: Limits) -> None:
+    On ``device`` the backend of its name renders; a run begun on one may go on on the other.
+    """
+
+    def __init__(
+        self, capture: Capture, split: Split, run: Path, config: FitConfig, limits: Limits, device: Device = "cpu"
+    ) -> None:
         self.capture, self.split, self.run, self.config, self.limits = capture, split, run, config, limits
+        self.device: Device = device
         self.pairs = split.pairs()
         self.step, self.seconds, self.rounds = 0, 0.0, 0
         if any(run.glob("checkpoint-*")):
@@ -129,9 +135,9 @@ class Fit:
             config=self.config.avatar,
             rig=self.capture.rig,
             seed=self.config.seed,
-        )
+        ).to(self.device)
         self.optimizer = Optimizer(self.avatar, self.config.rates)
-        self.demand = Demand(self.avatar.canonical.num_gaussians)
+        self.demand = Demand(self.avatar.canonical.num_gaussians, self.device)
 
     def _resume(self) -> None:
         folder = newest_checkpoint(self.run)
@@ -145,10 +151,10 @@ class Fit:
         for name, wanted in self._identity().items():
             if found[name] != wanted:
                 raise ValueError(f"{self.run}: holds a fit with another {name}; give another --run, or --overwrite")
-        self.avatar = load_avatar(folder)
+        self.avatar = load_avatar(folder, self.device)
         tensors = load_tensors(folder / "training.safetensors")
-        self.demand = Demand(self.avatar.canonical.num_gaussians)
-        self.demand.pull, self.demand.views = tensors.pop("demand"), views
+        self.demand = Demand(self.avatar.canonical.num_gaussians, self.device)
+        self.demand.pull, self.demand.views = tensors.pop("demand").to(self.device), views
         self.optimizer = Optimizer(self.avatar, self.config.rates)
         self.optimizer.load(tensors)
 
@@ -191,11 +197,12 @@ class Fit:
         while self.fraction < 1:
             start = time.perf_counter()
             frame = self.frame(self.step)
+            frame = frame if self.device == "cpu" else frame.to(self.device)
             fraction = self.fraction
             if self.config.adapt.rounds_due(fraction) > self.rounds:
                 self.rounds += 1
                 adapt(self.avatar.canonical, self.optimizer, self.demand, self.config.adapt, self.step)
-                self.demand = Demand(self.avatar.canonical.num_gaussians)
+                self.demand = Demand(self.avatar.canonical.num_gaussians, self.device)
             loss, psnr = self._descend(frame, fraction)
             self.step += 1
             self.seconds += time.perf_counter() - start
@@ -216,8 +223,8 @@ class Fit:
         avatar = self.avatar
         body = avatar.body(avatar.shape, frame.pose)
         scene = avatar.deform(avatar.canonical(), body)
-        probe = torch.zeros(avatar.canonical.num_gaussians, 2, requires_grad=True)
-        image = render(scene, frame.camera, RenderConfig(), probe)
+        probe = torch.zeros(avatar.canonical.num_gaussians, 2, requires_grad=True, device=self.device)
+        image = render(scene, frame.camera, RenderConfig(backend=self.device), probe)
         terms = compare(image, frame, self.config.losses)
         (terms.total + self._regularisation()).backward()
         # Of the gradient, not of the loss: a Gaussian that is no number is not drawn, and the loss looks healthy.

@@ -79,6 +79,7 @@ class Optimizer:
         self._adam = self._new_adam()
         for parameter, name in self._names.items():
             prefix = f"{name}/"
-            fields = {key[len(prefix) :]: value for key, value in tensors.items() if key.startswith(prefix)}
+            device = parameter.device
+            fields = {key[len(prefix) :]: value.to(device) for key, value in tensors.items() if key.startswith(prefix)}
             if fields:
                 self._adam.state[parameter] = fields
