@@ -3,6 +3,8 @@
 ``composite``       packed samples to sums along rays; in two steps ``weights_from_densities`` and ``accumulate``
 ``march``           samples along rays through an occupancy grid; ``march_reference`` is its specification
 ``image_errors``    colour, structure and coverage of a rendering against a picture; ``image_errors_reference``
+``neus_alphas``     how opaque samples with signed distances are; ``neus_alphas_reference``
+``laplace_densities``, ``truncated_exp``  densities of what a field says
 ``rasterize``       Gaussians to images; ``rasterize_reference`` is its specification
 ``rasterize_mesh``  triangles to the nearest one at each pixel; ``rasterize_mesh_reference`` is its specification
 ``antialias``       images of a mesh whose outline passes gradients, in plain torch
@@ -30,6 +32,7 @@ from .composite_reference import (
     weights_from_alphas_reference,
     weights_from_densities_reference,
 )
+from .densities import laplace_densities, truncated_exp
 from .hash_encode import hash_encode, hash_encode_reference
 from .hash_grid import HashGrid, HashLevel
 from .image_errors import ImageErrors, image_errors, image_errors_reference
@@ -38,6 +41,7 @@ from .library import compiled_variant, set_threads
 from .march import OccupancyGrid, Rays, march, march_reference, occupied_cells
 from .mesh_raster import MeshRaster, rasterize_mesh, rasterize_mesh_reference
 from .mesh_tree import MeshTree
+from .neus import neus_alphas, neus_alphas_reference
 from .packed import Composite, Packed, SampleWeights
 from .rasterize import rasterize
 from .rasterize_reference import rasterize_reference
@@ -82,8 +86,11 @@ __all__ = [
     "hash_encode_reference",
     "image_errors",
     "image_errors_reference",
+    "laplace_densities",
     "march",
     "march_reference",
+    "neus_alphas",
+    "neus_alphas_reference",
     "occupied_cells",
     "on_frames",
     "on_frames_reference",
@@ -100,6 +107,7 @@ __all__ = [
     "skin_reference",
     "ssim",
     "ssim_reference",
+    "truncated_exp",
     "weights_from_alphas",
     "weights_from_alphas_reference",
     "weights_from_densities",

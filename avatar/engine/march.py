@@ -13,6 +13,7 @@ from .packed import Packed
 
 MAX_STEPS = 2**22
 """Steps from the near plane to where a ray leaves the box, at most: float32 counts them and their halves exactly."""
+TOO_MANY_STEPS = f"march: step: expected at most {MAX_STEPS} steps from near to the end of the box, got more with {{}}"
 
 
 class _Arguments(ctypes.Structure):
@@ -74,10 +75,10 @@ def march(
     Raises:
         ValueError: shapes, dtypes, the box or the step do not fit, or a ray takes more than ``MAX_STEPS`` steps.
     """
-    _check(rays, grid, step, jitter, max_samples)
+    check_march(rays, grid, step, jitter, max_samples)
     if not is_compiled() or rays.origins.device.type != "cpu":
         return march_reference(rays, grid, step, jitter, max_samples)
-    near, far = _planes(rays)
+    near, far = planes_of(rays)
     tensors = [rays.origins, rays.directions, near, far, jitter, grid.box, grid.occupied.view(torch.uint8)]
     tensors = [None if t is None else t.detach().contiguous() for t in tensors]
     count, dtype = len(rays.origins), rays.origins.dtype
@@ -87,15 +88,12 @@ def march(
         *(count, *grid.occupied.shape, MAX_STEPS if max_samples is None else max_samples, step, starts.data_ptr()),
     )
     if call("march", dtype, arguments) != 0:
-        raise ValueError(_TOO_MANY.format(step))
+        raise ValueError(TOO_MANY_STEPS.format(step))
     total = int(starts[-1])
     samples = (torch.empty(total, dtype=dtype), torch.empty(total, dtype=dtype), torch.empty(total, dtype=torch.int64))
     arguments.t_starts, arguments.t_ends, arguments.ray_ids = (t.data_ptr() for t in samples)
     call("march_samples", dtype, arguments)
     return Packed(*samples, starts=starts)
-
-
-_TOO_MANY = f"march: step: expected at most {MAX_STEPS} steps from near to the end of the box, got more with {{}}"
 
 
 @torch.no_grad()
@@ -107,15 +105,15 @@ def march_reference(
     max_samples: int | None = None,
 ) -> Packed:
     """The same in plain torch, for any device: every step of every ray is tested."""
-    _check(rays, grid, step, jitter, max_samples)
-    (near, _), length = _planes(rays), rays.origins.new_tensor(step)
-    begins, ends = _spans(rays, grid.box)
+    check_march(rays, grid, step, jitter, max_samples)
+    (near, _), length = planes_of(rays), rays.origins.new_tensor(step)
+    begins, ends = spans_in(rays, grid.box)
     origins = near if jitter is None else near + jitter * length
     is_hit = (begins < ends) & ~origins.isnan()
     first = ((begins - origins) / length).where(is_hit, 0)
     last = ((ends - origins) / length).where(is_hit, 0)
     if not bool((last < MAX_STEPS).all()):
-        raise ValueError(_TOO_MANY.format(step))
+        raise ValueError(TOO_MANY_STEPS.format(step))
     # One step more on both sides than rounding could need; which of them count is tested below.
     first, last = (first - 2).clamp(min=0).long(), (last + 2).clamp(min=0).long()
     counts = torch.where(is_hit, last - first + 1, 0)
@@ -133,15 +131,18 @@ def march_reference(
     return packed.keep(ranks < max_samples)
 
 
-def _planes(rays: Rays) -> tuple[Tensor, Tensor]:
-    """Near and far of every ray."""
+def planes_of(rays: Rays) -> tuple[Tensor, Tensor]:
+    """Near and far of every ray, as tensors."""
     near, far = (torch.as_tensor(t, dtype=rays.origins.dtype, device=rays.origins.device) for t in rays[2:])
     return near.expand(len(rays.origins)), far.expand(len(rays.origins))
 
 
-def _spans(rays: Rays, box: Tensor) -> tuple[Tensor, Tensor]:
-    """Where each ray enters and leaves what of the box lies between its planes; ends not after begins are misses."""
-    near, far = _planes(rays)
+def spans_in(rays: Rays, box: Tensor) -> tuple[Tensor, Tensor]:
+    """Where every ray enters and leaves what of the box lies between its planes.
+
+    Rays that miss it, and those that are no rays, do not end after they begin.
+    """
+    near, far = planes_of(rays)
     is_still = rays.directions == 0
     to_low, to_high = ((corner - rays.origins) / rays.directions for corner in box)
     enters = torch.minimum(to_low, to_high).where(~is_still, -math.inf).amax(1)
@@ -158,7 +159,8 @@ def _is_occupied(grid: OccupancyGrid, places: Tensor) -> Tensor:
     return grid.occupied[tuple(cells.unbind(1))] != 0
 
 
-def _check(rays: Rays, grid: OccupancyGrid, step: float, jitter: Tensor | None, max_samples: int | None) -> None:
+def check_march(rays: Rays, grid: OccupancyGrid, step: float, jitter: Tensor | None, max_samples: int | None) -> None:
+    """ValueError where shapes, dtypes, the box or the step do not fit."""
     r, dtype = len(rays.origins), rays.origins.dtype
     if dtype not in (torch.float32, torch.float64):
         raise ValueError(f"march: origins: expected float32 or float64, got {dtype}")
