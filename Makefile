@@ -4,11 +4,12 @@ VENV ?= .venv
 # A CPU build; set TORCH=torch to let pip choose (a CUDA build on Linux).
 TORCH ?= torch==2.13.0
 BIN := $(VENV)/bin
+GPU_PYTHON ?= $(BIN)/python
 RUN ?= runs/demo
 SECONDS_TO_FIT ?= 60
 export OMP_WAIT_POLICY = PASSIVE
 
-.PHONY: demo test check install sanitize cross-check clean
+.PHONY: demo test check install sanitize cross-check gpu-check clean
 
 install: $(VENV)/.installed
 
@@ -52,6 +53,10 @@ cross-check:
 	cmake --build build/arm64 --parallel
 	cmake -B build/clang -DCMAKE_BUILD_TYPE=Release -DCMAKE_CXX_COMPILER=clang++
 	cmake --build build/clang --parallel
+
+# On a machine with a GPU, by an interpreter with a CUDA build of torch; nothing is installed for it.
+gpu-check:
+	PYTHONPATH=. $(GPU_PYTHON) -c "import avatar; avatar.__path__.append('.'); from avatar.tools.gpu_check import main; main()"
 
 clean:
 	rm -rf build $(VENV) runs

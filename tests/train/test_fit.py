@@ -291,3 +291,15 @@ def test_limits_are_checked(steps: int | None, seconds: float | None) -> None:
 def test_configs_are_checked(field: str, value: Any) -> None:
     with pytest.raises(ValueError, match=rf"FitConfig\.{field}: expected zero or more"):
         FitConfig(**{field: value})
+
+
+@pytest.mark.cuda
+def test_on_cuda_it_learns_as_much_and_the_cpu_takes_it_up(sample, corner, recipe, whole: Whole, tmp_path: Path):
+    there = Fit(sample, corner, tmp_path, recipe, Limits(steps=30), "cuda")
+    reports = list(there)
+    ours, truth = (sum(report.psnr for report in run[-6:]) / 6 for run in (reports, whole.reports))
+    assert ours == pytest.approx(truth, abs=0.5)
+    assert {tensor.device.type for tensor in there.avatar.state_dict().values()} == {"cuda"}
+    here = Fit(sample, corner, tmp_path, recipe, Limits(steps=36))
+    assert here.step == 30
+    assert [report.step for report in here] == [31, 32, 33, 34, 35, 36]

@@ -1,5 +1,6 @@
 """Optional CUDA packages: imported when first asked for, and one clear sentence where that fails."""
 
+import warnings
 from functools import cache
 from importlib import import_module
 from types import ModuleType
@@ -51,8 +52,10 @@ def _load(name: Extra) -> ModuleType | str:
     if not torch.cuda.is_available():  # without one, these packages import well and fail at the first call
         return f"{name}: needs a CUDA device, and torch {torch.__version__} finds none; choose the backend 'cpu'"
     try:
-        module = import_module(name)
-        kernels = import_module(package.kernels) if package.kernels else None
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what a build has to say is its own affair
+            module = import_module(name)
+            kernels = import_module(package.kernels) if package.kernels else None
     except ImportError as error:
         return f"{name}: cannot be imported ({_first_line(error)}): {package.remedy}"
     except (OSError, RuntimeError) as error:  # what torch raises where a build fails
