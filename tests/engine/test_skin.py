@@ -1,6 +1,7 @@
 """Skinning against its specification and numbers worked out by hand."""
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -66,10 +67,12 @@ def test_points_alone_are_those_of_all(fraction: float):
     rest, influences, joints = problem(100)
     inputs = [t.clone().requires_grad_() for t in (rest.points, influences.weights, joints)]
     outcomes = []
-    for function in (skin, skin_points, skin_points_reference):
-        moved = rest._replace(points=inputs[0]) if function is skin else inputs[0]
-        posed = function(moved, Influences(influences.ids, inputs[1]), inputs[2], dqs_fraction=fraction)
-        points = posed.points if isinstance(posed, Skinnable) else posed
+
+    def skin_all(points: Tensor, *others: Any, dqs_fraction: float) -> Tensor:
+        return skin(rest._replace(points=points), *others, dqs_fraction=dqs_fraction).points
+
+    for function in (skin_all, skin_points, skin_points_reference):
+        points = function(inputs[0], Influences(influences.ids, inputs[1]), inputs[2], dqs_fraction=fraction)
         outcomes.append([points.detach(), *torch.autograd.grad(points.square().sum(), inputs)])
     for other in outcomes[1:]:
         for one, another in zip(outcomes[0], other, strict=True):
