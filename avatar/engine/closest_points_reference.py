@@ -38,15 +38,26 @@ class ClosestPoints(NamedTuple):
 def closest_points_reference(points: Float[Tensor, "n 3"], tree: MeshTree) -> ClosestPoints:
     """``closest_points`` in plain torch, for any device; the tree gives faces and vertices only."""
     check_points(points, tree)
-    if not len(tree.faces) or not len(points):
-        return _nothing(points)
+    if not len(tree.faces):
+        return closest_points_from_faces(points, tree, torch.full_like(points[:, 0], -1, dtype=torch.int64))
+    chunks = points.detach().split(max(1, PAIRS // len(tree.faces)))
+    return closest_points_from_faces(points, tree, torch.cat([_closest_faces(chunk, tree) for chunk in chunks]))
+
+
+def closest_points_from_faces(
+    points: Float[Tensor, "n 3"], tree: MeshTree, face_ids: Int[Tensor, " n"]
+) -> ClosestPoints:
+    """What follows for every point from the triangle it is closest to, -1 for none."""
+    is_found, known = face_ids >= 0, face_ids.clamp_min(0)
+    if not bool(is_found.any()):
+        zeros = torch.zeros_like(points)
+        return ClosestPoints(face_ids, zeros, torch.full_like(points[:, 0], torch.inf), zeros)
     with torch.no_grad():
-        chunks = points.split(max(1, PAIRS // len(tree.faces)))
-        face_ids, barycentrics = (torch.cat(parts) for parts in zip(*(_find(p, tree) for p in chunks), strict=True))
-        is_found = face_ids >= 0
-        corners = tree.faces[face_ids.clamp_min(0)]
-        pseudo_normals = _pseudo_normals(tree, face_ids.clamp_min(0), barycentrics)
-        offsets = points - interpolate(tree.vertices.nan_to_num(), corners, barycentrics)
+        corners = tree.faces[known]
+        a, b, c = tree.vertices[corners].unbind(1)
+        barycentrics = _weights(points - a, b - a, c - a).where(is_found[:, None], 0)
+        pseudo_normals = _pseudo_normals(tree, known, barycentrics)
+        offsets = (points - a) - barycentrics[:, 1:2] * (b - a) - barycentrics[:, 2:] * (c - a)
         signs = torch.where((offsets * pseudo_normals).sum(1, keepdim=True) < 0, -1.0, 1.0).to(points.dtype)
         is_on_mesh = (offsets == 0).all(1, keepdim=True)
         directions = normalize(offsets.where(~is_on_mesh, pseudo_normals) * signs, dim=1, eps=SHORTEST)
@@ -55,23 +66,14 @@ def closest_points_reference(points: Float[Tensor, "n 3"], tree: MeshTree) -> Cl
     return ClosestPoints(face_ids, barycentrics, distances.where(is_found, torch.inf), directions)
 
 
-def _nothing(points: Tensor) -> ClosestPoints:
-    none = torch.full((len(points),), -1, dtype=torch.int64, device=points.device)
-    zeros = torch.zeros_like(points)
-    return ClosestPoints(none, zeros, torch.full_like(points[:, 0], torch.inf), zeros)
-
-
-def _find(points: Tensor, tree: MeshTree) -> tuple[Tensor, Tensor]:
-    """The closest triangle of each point and where on it."""
+@torch.no_grad()
+def _closest_faces(points: Tensor, tree: MeshTree) -> Tensor:
     a, b, c = tree.vertices[tree.faces].unbind(1)
     from_a, e, f = points[:, None] - a, b - a, c - a
     weights = _weights(from_a, e, f)
     squared = (from_a - weights[..., 1:2] * e - weights[..., 2:3] * f).square().sum(2)
     squared = squared.where(squared.isfinite(), torch.inf)
-    least, face_ids = squared.min(1).values, squared.argmin(1)
-    barycentrics = weights.gather(1, face_ids[:, None, None].expand(-1, 1, 3))[:, 0]
-    is_found = least.isfinite()
-    return face_ids.where(is_found, -1), barycentrics.where(is_found[:, None], 0)
+    return squared.argmin(1).where(squared.isfinite().any(1), -1)
 
 
 def _weights(v: Tensor, e: Tensor, f: Tensor) -> Tensor:

@@ -50,7 +50,7 @@ def rasterize_mesh(
     Raises:
         ValueError: shapes or dtypes do not fit, a face names a vertex that is not there, or the image has no pixels.
     """
-    _check(vertices_px, depths, faces, height, width)
+    check_mesh(vertices_px, depths, faces, height, width)
     if not is_compiled() or vertices_px.device.type != "cpu":
         return rasterize_mesh_reference(vertices_px, depths, faces, height, width)
     inputs = [vertices_px.detach().contiguous(), depths.detach().contiguous(), faces.long().contiguous()]
@@ -70,7 +70,7 @@ def rasterize_mesh_reference(
     vertices_px: Float[Tensor, "v 2"], depths: Float[Tensor, " v"], faces: Int[Tensor, "t 3"], height: int, width: int
 ) -> MeshRaster:
     """The same in plain torch, for any device, equal to the last bit."""
-    _check(vertices_px, depths, faces, height, width)
+    check_mesh(vertices_px, depths, faces, height, width)
     corners, corner_depths = vertices_px.double()[faces], depths.double()[faces]
     triangles, columns, rows = _candidates(corners, corner_depths, height, width)
     edges = _edge_values(vertices_px.double(), faces[triangles], columns + 0.5, rows + 0.5)
@@ -129,7 +129,8 @@ def _sum_of_three(values: Tensor) -> Tensor:
     return values[:, 0] + values[:, 1] + values[:, 2]
 
 
-def _check(vertices_px: Tensor, depths: Tensor, faces: Tensor, height: int, width: int) -> None:
+def check_mesh(vertices_px: Tensor, depths: Tensor, faces: Tensor, height: int, width: int) -> None:
+    """ValueError where what ``rasterize_mesh`` takes does not fit together."""
     if vertices_px.shape != (len(depths), 2) or faces.shape != (len(faces), 3):
         found = f"{tuple(vertices_px.shape)}, {tuple(depths.shape)} and {tuple(faces.shape)}"
         raise ValueError(f"rasterize_mesh: expected (v, 2) vertices, (v,) depths and (t, 3) faces, found {found}")
