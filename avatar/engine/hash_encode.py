@@ -52,7 +52,7 @@ def hash_encode(points: Float[Tensor, "n 3"], table: Float[Tensor, "m d"], grid:
     derivative by a position jumps between cells unless ``grid.interpolation`` is smoothstep. Raises ValueError when
     shapes or dtypes do not fit.
     """
-    _check(points, table, grid)
+    check_hash_inputs(points, table, grid)
     if not is_compiled() or points.device.type != "cpu":
         return hash_encode_reference(points, table, grid)
     return torch.ops.avatar.hash_encode(points.contiguous(), table.contiguous(), None, *_packed(grid))
@@ -62,7 +62,7 @@ def hash_encode_reference(
     points: Float[Tensor, "n 3"], table: Float[Tensor, "m d"], grid: HashGrid
 ) -> Float[Tensor, "n e"]:
     """The same in plain torch, for any device; differentiable as often as one likes."""
-    _check(points, table, grid)
+    check_hash_inputs(points, table, grid)
     upper = torch.tensor(CORNERS, device=points.device)[:, None]
     rows, weights = [], []
     for level in grid.levels:
@@ -85,7 +85,8 @@ def _rows(vertices: Tensor, level: HashLevel) -> Tensor:
     return ((x * PRIMES[0]) ^ (y * PRIMES[1]) ^ (z * PRIMES[2])) % level.num_rows
 
 
-def _check(points: Tensor, table: Tensor, grid: HashGrid) -> None:
+def check_hash_inputs(points: Tensor, table: Tensor, grid: HashGrid) -> None:
+    """ValueError that names what does not fit."""
     for name, tensor, shape in (
         ("points", points, (len(points), 3)),
         ("table", table, (grid.num_rows, grid.features_per_level)),

@@ -9,6 +9,7 @@ with the ``cuda`` marker hold them to it, forward and backward.
 ``nerfacc.march``, ``composite``, ``composite_alphas``, ``weights_from_densities``, ``weights_from_alphas``,
 ``accumulate``  rays to packed samples to pixels (Li et al. 2023)
 ``pytorch3d.closest_points``, ``rasterize_mesh``  on and of meshes (Ravi et al. 2020)
+``tiny_cuda_nn.hash_encode``  features of a hash grid (Müller 2021); the same tables as ``avatar.engine.hash_encode``
 
 Nothing here is chosen silently. Who calls says which backend: ``RenderConfig.backend`` is ``"cpu"``, ``"torch"`` or
 ``"cuda"``, and a package that cannot be loaded is an ImportError with one sentence, not a slower path.
