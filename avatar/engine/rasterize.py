@@ -1,24 +1,26 @@
 """The compiled Gaussian rasterizer as a torch operator with its gradient."""
 
 import ctypes
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from .library import call, integers, is_compiled, numbers, pointers
+from .reused_memory import empty
 from .rasterize_reference import rasterize_reference
 from .views import RasterizeOptions, Renders, Splats, Views, check_inputs
 
 _INPUTS = (
     "Tensor means, Tensor quats, Tensor scales, Tensor opacities, Tensor colors, Tensor viewmats, Tensor intrinsics, "
-    "Tensor? backgrounds, Tensor? means2d_offsets, int[] flags, float[] limits"
+    "Tensor? backgrounds, Tensor? means2d_offsets, Tensor? means2d_absgrad, int[] flags, float[] limits"
 )
 MAX_ENTRIES = 2**31 - 1  # in the tile lists of one camera: they are numbered by int32
 torch.library.define("avatar::rasterize", f"({_INPUTS}) -> (Tensor, Tensor, Tensor, Tensor)")
 torch.library.define(
     "avatar::rasterize_backward",
-    f"(Tensor v_colors, Tensor v_alphas, Tensor state, {_INPUTS}) -> ({', '.join(['Tensor'] * 7)})",
+    f"(Tensor v_colors, Tensor v_alphas, Tensor state, {_INPUTS}) -> ({', '.join(['Tensor'] * 8)})",
 )
 
 
@@ -36,7 +38,7 @@ class _Output(ctypes.Structure):
 
 
 class _Gradients(ctypes.Structure):
-    _fields_ = pointers("colors alphas means quats scales opacities scene_colors viewmats means2d")
+    _fields_ = pointers("colors alphas means quats scales opacities scene_colors viewmats means2d absgrad2d")
 
 
 class _Arguments(ctypes.Structure):
@@ -50,12 +52,13 @@ class _GradientArguments(ctypes.Structure):
 def rasterize(splats: Splats, views: Views, options: RasterizeOptions | None = None) -> Renders:
     """Render Gaussians into every view: gsplat 1.5.3's semantics, on the CPU, deterministic for any number of threads.
 
-    Differentiable with respect to all of ``splats`` and to ``camera_from_world``, ``backgrounds`` and
-    ``means2d_offsets_px``. float32 and float64. Agrees with ``rasterize_reference`` but for pixels where rounding flips
-    a threshold (opacity 1/255, transmittance 1e-4).
+    Differentiable with respect to all of ``splats`` and all of ``views`` but the intrinsics. float32 and float64.
+    Agrees with ``rasterize_reference`` but for pixels where rounding flips a threshold (opacity 1/255, transmittance
+    1e-4). Gaussians with a number that is not finite are left out, and those without orientation.
 
     Raises:
-        ValueError: shapes or dtypes do not fit, or tensors are not on the CPU (``rasterize_reference`` takes those).
+        ValueError: shapes or dtypes do not fit, tensors are not on the CPU (``rasterize_reference`` takes those), or
+            the Gaussians touch more tiles than can be numbered.
     """
     options = options or RasterizeOptions()
     check_inputs(splats, views, options)
@@ -67,20 +70,29 @@ def rasterize(splats: Splats, views: Views, options: RasterizeOptions | None = N
     backgrounds = views.backgrounds
     if backgrounds is not None and options.depth != "none":
         backgrounds = torch.nn.functional.pad(backgrounds, (0, 1))
-    optional = [None if t is None else t.contiguous() for t in (backgrounds, views.means2d_offsets_px)]
+    on_image = (views.means2d_offsets_px, views.means2d_absgrad_px)
+    optional = [None if t is None else t.contiguous() for t in (backgrounds, *on_image)]
     wants_gradient = torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in (*tensors, *optional))
     degree = -1 if splats.sh_degree is None else splats.sh_degree
     flags = [views.height, views.width, degree, options.depth != "none", options.antialiased, wants_gradient]
     limits = [options.near, options.far, options.radius_clip_px, options.blur_px2]
-    colors, alphas, radii, _ = torch.ops.avatar.rasterize(*tensors, *optional, [int(flag) for flag in flags], limits)
+    run = _operator(wants_gradient)
+    colors, alphas, radii, _ = run(*tensors, *optional, [int(flag) for flag in flags], limits)
     if options.depth == "expected":
         depth = colors[..., -1:] / alphas[..., None].clamp(min=1e-10)
         colors = torch.cat([colors[..., :-1], depth], -1)
     return Renders(colors, alphas, radii)
 
 
+def _operator(wants_gradient: bool) -> Callable[..., tuple[Tensor, ...]]:
+    """The dispatcher's, where it is compiled; elsewhere what stands behind it, which is a good deal quicker to call."""
+    if torch.compiler.is_compiling():
+        return torch.ops.avatar.rasterize
+    return _Rasterize.apply if wants_gradient else _forward
+
+
 def _scene(inputs: tuple) -> _Scene:
-    tensors, (flags, limits) = inputs[:9], inputs[9:]
+    tensors, (flags, limits) = inputs[:9], inputs[10:]
     height, width, degree, with_depth, antialiased, _ = flags
     colors = inputs[4]
     pointers = [None if t is None else t.data_ptr() for t in tensors]
@@ -90,7 +102,7 @@ def _scene(inputs: tuple) -> _Scene:
 
 
 def _empty_outputs(inputs: tuple) -> tuple[Tensor, Tensor, Tensor]:
-    means, colors, viewmats, (height, width, _, with_depth, *_) = inputs[0], inputs[4], inputs[5], inputs[9]
+    means, colors, viewmats, (height, width, _, with_depth, *_) = inputs[0], inputs[4], inputs[5], inputs[10]
     cameras = viewmats.shape[0]
     images = means.new_empty(cameras, height, width, colors.shape[-1] + with_depth)
     radii = means.new_empty(cameras, means.shape[0], 2, dtype=torch.int32)
@@ -100,7 +112,7 @@ def _empty_outputs(inputs: tuple) -> tuple[Tensor, Tensor, Tensor]:
 def _forward(*inputs) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     images, alphas, radii = _empty_outputs(inputs)
     out = _Output(images.data_ptr(), alphas.data_ptr(), radii.data_ptr())
-    state = call("rasterize", images.dtype, _Arguments(_scene(inputs), out, inputs[9][5], MAX_ENTRIES))
+    state = call("rasterize", images.dtype, _Arguments(_scene(inputs), out, inputs[10][5], MAX_ENTRIES))
     if state == 0:
         raise ValueError(
             f"rasterize: expected at most {MAX_ENTRIES} pairs of a Gaussian and a tile of 32 x 32 pixels, found more; "
@@ -117,39 +129,64 @@ def _forward_fake(*inputs) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     return (*_empty_outputs(inputs), inputs[0].new_empty((), dtype=torch.int64))
 
 
-@torch.library.impl("avatar::rasterize_backward", "cpu")
 def _backward(v_colors: Tensor, v_alphas: Tensor, state: Tensor, *inputs) -> tuple[Tensor, ...]:
-    gradients = _backward_fake(v_colors, v_alphas, state, *inputs)
+    gradients = tuple(empty(tuple(t.shape), t.dtype) for t in _backward_fake(v_colors, v_alphas, state, *inputs))
     addresses = [t.data_ptr() if t.numel() else None for t in (v_colors, v_alphas, *gradients)]
     arguments = _GradientArguments(_scene(inputs), _Gradients(*addresses), int(state))
     while call("rasterize_backward", v_colors.dtype, arguments) != 0:  # its forward state was reused: render again
-        arguments.state_id = int(_forward(*inputs[:9], [*inputs[9][:5], 1], inputs[10])[3])
+        arguments.state_id = int(_forward(*inputs[:10], [*inputs[10][:5], 1], inputs[11])[3])
     return gradients
+
+
+torch.library.impl("avatar::rasterize_backward", "cpu", _backward)
 
 
 @torch.library.register_fake("avatar::rasterize_backward")
 def _backward_fake(v_colors: Tensor, v_alphas: Tensor, state: Tensor, *inputs) -> tuple[Tensor, ...]:
     del v_colors, v_alphas, state
-    offsets = inputs[8] if inputs[8] is not None else inputs[0].new_empty(0)
-    return tuple(torch.empty_like(t) for t in (*inputs[:6], offsets))
+    on_image = (inputs[0].new_empty(0) if t is None else t for t in inputs[8:10])
+    return tuple(torch.empty_like(t) for t in (*inputs[:6], *on_image))
 
 
 def _setup_context(ctx, inputs: tuple, output: tuple) -> None:
-    ctx.save_for_backward(output[1], output[3], *inputs[:9])
-    ctx.settings = inputs[9:]
+    ctx.save_for_backward(output[1], output[3], *inputs[:10])
+    ctx.settings = inputs[10:]
     ctx.mark_non_differentiable(output[2], output[3])
+    ctx.set_materialize_grads(False)
 
 
 @once_differentiable
-def _differentiate(ctx, v_colors: Tensor, v_alphas: Tensor, _radii: Tensor | None, _state: Tensor | None) -> tuple:
+def _differentiate(
+    ctx, operator: Callable[..., tuple[Tensor, ...]], v_colors: Tensor | None, v_alphas: Tensor | None
+) -> tuple:
     alphas, state, *tensors = ctx.saved_tensors
-    v_colors, v_alphas = v_colors.contiguous(), v_alphas.contiguous()
-    gradients = torch.ops.avatar.rasterize_backward(v_colors, v_alphas, state, *tensors, *ctx.settings)
+    channels = tensors[4].shape[-1] + ctx.settings[0][3]
+    v_colors = alphas.new_zeros(*alphas.shape, channels) if v_colors is None else v_colors.contiguous()
+    v_alphas = torch.zeros_like(alphas) if v_alphas is None else v_alphas.contiguous()
+    *gradients, v_offsets, v_absgrad = operator(v_colors, v_alphas, state, *tensors, *ctx.settings)
     v_backgrounds = None
     if tensors[7] is not None and ctx.needs_input_grad[7]:
         v_backgrounds = ((1 - alphas)[..., None] * v_colors).sum((1, 2))
-    v_offsets = gradients[6] if tensors[8] is not None else None
-    return (*gradients[:6], None, v_backgrounds, v_offsets, None, None)
+    v_offsets, v_absgrad = (None if t is None else v for t, v in zip(tensors[8:], (v_offsets, v_absgrad), strict=True))
+    return (*gradients, None, v_backgrounds, v_offsets, v_absgrad, None, None)
 
 
-torch.library.register_autograd("avatar::rasterize", _differentiate, setup_context=_setup_context)
+class _Rasterize(torch.autograd.Function):
+    """The operator and its gradient, without the dispatcher."""
+
+    @staticmethod
+    def forward(ctx, *inputs):
+        output = _forward(*inputs)
+        _setup_context(ctx, inputs, output)
+        return output
+
+    @staticmethod
+    def backward(ctx, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
+        return _differentiate(ctx, _backward, *gradients[:2])
+
+
+def _differentiate_operator(ctx, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
+    return _differentiate(ctx, torch.ops.avatar.rasterize_backward, *gradients[:2])
+
+
+torch.library.register_autograd("avatar::rasterize", _differentiate_operator, setup_context=_setup_context)

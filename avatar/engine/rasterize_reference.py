@@ -5,7 +5,7 @@ Runs on any device and in any floating type; gradients come from autograd.
 """
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from avatar.geometry import matrices_from_quats, sh_basis
@@ -14,12 +14,26 @@ from .views import RasterizeOptions, Renders, Splats, Views, check_inputs
 
 TILE_PX = 32
 ALPHA_MIN, ALPHA_MAX, TRANSMITTANCE_MIN = 1 / 255, 0.999, 1e-4
+OPACITY_MAX = 1e30  # beyond it is an error, not an opacity
+
+
+class _WithoutSigns(torch.autograd.Function):
+    """Zeros for every pixel whose gradient is the sum over pixels of absolute values."""
+
+    @staticmethod
+    def forward(ctx, zeros: Tensor, pixels: int) -> Tensor:
+        return torch.zeros_like(zeros).expand(pixels, *zeros.shape)
+
+    @staticmethod
+    def backward(ctx, *gradients: Tensor) -> tuple[Tensor, None]:
+        return gradients[0].abs().sum(0), None
 
 
 class _Projected:
     """Gaussians on one image plane; culled ones are left out, the rest are in depth order."""
 
     def __init__(self, splats: Splats, views: Views, camera: int, options: RasterizeOptions) -> None:
+        splats, is_usable = _without_hostile(splats)
         rotation = views.camera_from_world[camera, :3, :3]
         points = splats.means @ rotation.T + views.camera_from_world[camera, :3, 3]
         intrinsics = views.intrinsics_px[camera]
@@ -29,6 +43,8 @@ class _Projected:
         covariance = _covariance(splats, rotation, safe, intrinsics, views)
         a, b, c = covariance[:, 0, 0] + options.blur_px2, covariance[:, 0, 1], covariance[:, 1, 1] + options.blur_px2
         determinant = a * c - b * b
+        is_solid = (determinant > 0) & determinant.isfinite()
+        determinant = torch.where(is_solid, determinant, torch.ones_like(determinant))
         opacity = splats.opacities
         if options.antialiased:
             sharp = covariance[:, 0, 0] * covariance[:, 1, 1] - b * b
@@ -42,15 +58,29 @@ class _Projected:
             size = means.new_tensor([views.width, views.height])
             inside = ((means + radii > 0) & (means - radii < size)).all(-1)
             large = (radii > options.radius_clip_px).any(-1)
-            visible = in_range & (determinant > 0) & (opacity >= ALPHA_MIN) & inside & large
+            is_seen = (opacity >= ALPHA_MIN) & (opacity <= OPACITY_MAX)
+            visible = is_usable & in_range & is_solid & is_seen & inside & large
             order = visible.nonzero()[:, 0]
             order = order[torch.argsort(depth[order].float(), stable=True)]
+        absgrad = views.means2d_absgrad_px
+        self.absgrad = None if absgrad is None else absgrad[camera][order]
         self.radii = torch.where(visible[:, None], radii, 0).to(torch.int32)
         self.order = order
         self.means, self.opacity, self.depth = means[order], opacity[order], depth[order]
         self.conic = (torch.stack([c, -b, a], -1) / determinant[:, None])[order]
         reach = (2 * (self.opacity.detach() * 255).log()).clamp(min=0).sqrt() * 1.0001 + 1e-4
         self.reach = reach[:, None] * torch.stack([a, c], -1).detach()[order].sqrt()
+
+
+def _without_hostile(splats: Splats) -> tuple[Splats, Bool[Tensor, " n"]]:
+    """The same with harmless numbers for Gaussians that are not finite or have no orientation, and which are usable."""
+    values = torch.cat([splats.means, splats.quats, splats.scales, splats.opacities[:, None]], 1)
+    is_usable = values.isfinite().all(1) & (splats.quats != 0).any(1)
+    harmless = {name: getattr(splats, name) for name in ("means", "quats", "scales", "opacities")}
+    for name, value in harmless.items():
+        is_kept = is_usable.view(-1, *[1] * (value.ndim - 1))
+        harmless[name] = torch.where(is_kept, value, torch.ones_like(value))
+    return splats._replace(**harmless), is_usable
 
 
 def _covariance(
@@ -87,6 +117,8 @@ def _composite(
 ) -> tuple[Float[Tensor, "p d"], Float[Tensor, " p"]]:
     """Colours and transmittance of some pixels from the Gaussians in ``nearby``, front to back."""
     offset = gaussians.means[nearby] - pixels[:, None]
+    if gaussians.absgrad is not None:
+        offset = offset + _WithoutSigns.apply(gaussians.absgrad[nearby], len(pixels))
     a, b, c = gaussians.conic[nearby].unbind(-1)
     dx, dy = offset.unbind(-1)
     exponent = 0.5 * (a * dx * dx + c * dy * dy) + b * dx * dy

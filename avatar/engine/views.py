@@ -7,6 +7,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+ABSGRAD_CHANNELS = 4  # with depth: more are composited in turns, and a pixel's gradient is known only after the last
+
 
 class Splats(NamedTuple):
     """Gaussians in world metres.
@@ -28,7 +30,9 @@ class Views(NamedTuple):
     """Pinhole cameras of one image size; OpenCV axes, pixel centres at .5.
 
     ``means2d_offsets_px`` is added to the projected centres: zeros that require a gradient let one read off the
-    gradient of the image positions, which densification needs.
+    gradient of the image positions, which densification needs. ``means2d_absgrad_px`` moves nothing: its gradient is
+    the same summed over pixels without their signs, so that pixels which pull a Gaussian apart do not cancel (AbsGS,
+    Ye et al. 2024; gsplat's ``absgrad``).
     """
 
     camera_from_world: Float[Tensor, "c 4 4"]
@@ -37,6 +41,7 @@ class Views(NamedTuple):
     width: int
     backgrounds: Float[Tensor, "c d"] | None = None
     means2d_offsets_px: Float[Tensor, "c n 2"] | None = None
+    means2d_absgrad_px: Float[Tensor, "c n 2"] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,6 +88,7 @@ def check_inputs(splats: Splats, views: Views, options: RasterizeOptions) -> Non
         "intrinsics_px": (views.intrinsics_px, (c, 3, 3)),
         "backgrounds": (views.backgrounds, (c, color_shape[-1])),
         "means2d_offsets_px": (views.means2d_offsets_px, (c, n, 2)),
+        "means2d_absgrad_px": (views.means2d_absgrad_px, (c, n, 2)),
     }
     for name, (tensor, shape) in expected.items():
         if tensor is not None and tuple(tensor.shape) != shape:
@@ -98,5 +104,8 @@ def check_inputs(splats: Splats, views: Views, options: RasterizeOptions) -> Non
         raise ValueError(f"rasterize: sh_degree: expected 0 to 3 or None, got {degree}")
     if channels == 0 and options.depth == "none":
         raise ValueError("rasterize: colors: expected at least one channel, or depth, got none")
+    drawn = color_shape[-1] + (options.depth != "none")
+    if views.means2d_absgrad_px is not None and drawn > ABSGRAD_CHANNELS:
+        raise ValueError(f"rasterize: means2d_absgrad_px: expected at most {ABSGRAD_CHANNELS} channels, got {drawn}")
     if views.height < 1 or views.width < 1:
         raise ValueError(f"rasterize: expected a positive image size, got {views.height} x {views.width}")

@@ -27,6 +27,7 @@ class SceneConfig:
     per_camera: bool = False
     backgrounds: bool = False
     offsets: bool = False
+    absgrad: bool = False
     scale_m: float = 0.08
     depths_m: tuple[float, float] = (1.0, 4.0)
     dtype: torch.dtype = torch.float64
@@ -104,6 +105,7 @@ def _scene(config: SceneConfig) -> Scene:
         width=config.width,
         backgrounds=uniform(config.cameras, channels) if config.backgrounds else None,
         means2d_offsets_px=uniform(config.cameras, n, 2) if config.offsets else None,
+        means2d_absgrad_px=torch.zeros(config.cameras, n, 2) if config.absgrad else None,
     )
     return Scene(splats, views, config.options).to(config.dtype)
 

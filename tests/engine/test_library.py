@@ -102,6 +102,7 @@ def test_a_forked_process_renders(make_scene, needs_engine, outcome):
         ("views", {"intrinsics_px": torch.zeros(1, 3, 3)}, r"intrinsics_px: expected shape \(2, 3, 3\)"),
         ("views", {"backgrounds": torch.zeros(3)}, r"backgrounds: expected shape \(2, 3\), got \(3,\)"),
         ("views", {"means2d_offsets_px": torch.zeros(4, 2)}, r"means2d_offsets_px: expected shape \(2, 4, 2\)"),
+        ("views", {"means2d_absgrad_px": torch.zeros(4, 2)}, r"means2d_absgrad_px: expected shape \(2, 4, 2\)"),
         ("views", {"height": 0}, "positive image size, got 0 x 53"),
     ],
 )

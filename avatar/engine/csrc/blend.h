@@ -141,8 +141,9 @@ template <class S, int NC> struct TileGradients {
   }
 };
 
-// Sums over a tile of what one entry needs: s = dL/dq-weighted moments (1, dx, dy, dx2, dxdy, dy2), then colours.
-template <class S, int NC>
+// Sums over a tile of what one entry needs: s = dL/dq-weighted moments (1, dx, dy, dx2, dxdy, dy2), then colours; where wanted
+// also the absolute gradients of each pixel into the mean.
+template <class S, int NC, bool kAbsolutes>
 void blend_tile_backward(CameraState<S>& camera, const RasterizeScene<S>& scene, int tile, int first, const S* background,
                          const S* v_colors, const S* v_alphas, S* entry_gradients) {
   const int count = camera.tile_ends[tile];
@@ -169,6 +170,7 @@ void blend_tile_backward(CameraState<S>& camera, const RasterizeScene<S>& scene,
       out[kReached] = S((block.stamps[i] & live) != 0);
       if (out[kReached] == 0) continue;
       Vec<S> m = splat<S>(0), mx = m, my = m, mxx = m, mxy = m, myy = m, v_color[NC];
+      [[maybe_unused]] Vec<S> absolute_x = m, absolute_y = m;
       for (int c = 0; c < NC; c++) v_color[c] = m;
       for (uint64_t stamps = block.stamps[i] & live; stamps; stamps &= stamps - 1) {
         const int s = __builtin_ctzll(stamps);
@@ -185,10 +187,14 @@ void blend_tile_backward(CameraState<S>& camera, const RasterizeScene<S>& scene,
         const Mask<S> uncapped = alive & less_equal(touch.raw_alpha, S(kAlphaMax));
         const Vec<S> v_q = select(uncapped, -touch.alpha * v_alpha, splat<S>(0)), v_qx = v_q * touch.dx, v_qy = v_q * touch.dy;
         m += v_q, mx += v_qx, my += v_qy, mxx += v_qx * touch.dx, mxy += v_qx * touch.dy, myy += v_qy * touch.dy;
+        if constexpr (kAbsolutes) {
+          absolute_x += vabs(S(2) * r.A * v_qx + r.B * v_qy), absolute_y += vabs(r.B * v_qx + S(2) * r.C * v_qy);
+        }
       }
       const Vec<S>* moments[6] = {&m, &mx, &my, &mxx, &mxy, &myy};
       for (int k = 0; k < 6; k++) out[k] = (first ? out[k] : S(0)) + (k == 1 || k == 2 ? -sum(*moments[k]) : sum(*moments[k]));
       for (int c = 0; c < NC; c++) out[color_column(first) + c] = sum(v_color[c]);
+      if constexpr (kAbsolutes) out[kAbsolute] = sum(absolute_x), out[kAbsolute + 1] = sum(absolute_y);
     }
   }
 }

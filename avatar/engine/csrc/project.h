@@ -1,6 +1,7 @@
 // World Gaussians to records on the image plane: gsplat 1.5.3's semantics (EWA splatting; Zwicker et al. 2001).
 #pragma once
 #include <algorithm>
+#include <limits>
 #include <type_traits>
 
 #include "rows.h"
@@ -38,6 +39,12 @@ template <class S> AVATAR_INLINE int64_t color_stride(const RasterizeScene<S>& s
 // Where the colours of a camera start.
 template <class S> AVATAR_INLINE int64_t color_offset(const RasterizeScene<S>& scene, int index) {
   return scene.colors_per_camera ? index * scene.num_gaussians * color_stride(scene) : 0;
+}
+
+// Rows of coefficients are long and read column by column: without this each would wait for memory three times.
+template <class S> AVATAR_INLINE void prefetch_row(const S* table, int64_t stride, int64_t row) {
+  const char *begin = reinterpret_cast<const char*>(table + row * stride), *end = begin + stride * sizeof(S);
+  for (const char* line = begin; line < end; line += 64) __builtin_prefetch(line);
 }
 
 template <class S> AVATAR_INLINE void matrix_from_unit_quat(const Vec<S>* q, Vec<S>* r) {
@@ -102,6 +109,8 @@ template <class S> Rows<S> record_rows(CameraState<S>& camera, const Block<S>& b
   return block.rows(reinterpret_cast<S*>(camera.records.data()), sizeof(Record<S>) / sizeof(S));
 }
 
+constexpr double kOpacityMax = 1e30;  // beyond it is an error, not an opacity
+
 // Fills the records of a block but for the colours, its depths and radii; returns a bit for each visible Gaussian.
 template <class S>
 uint32_t project_block(CameraState<S>& camera, const RasterizeScene<S>& scene, int index, const Block<S>& block, S* depths,
@@ -123,7 +132,8 @@ uint32_t project_block(CameraState<S>& camera, const RasterizeScene<S>& scene, i
   for (int k = 0; k < kLanes; k++) opacity.set_lane(k, scene.opacities[block.ids[k]]);
   const V inverse_det = S(1) / det;
   if (scene.antialiased) opacity *= vsqrt(vmax(splat<S>(0), (cov[0] * cov[2] - b * b) * inverse_det));
-  visible = visible & greater(det, S(0)) & greater_equal(opacity, S(1) / S(255));
+  visible = visible & greater(det, S(0)) & less_equal(det, std::numeric_limits<S>::max()) &
+            greater_equal(opacity, S(1) / S(255)) & less_equal(opacity, S(kOpacityMax));
   const V q_max = log2_fast(vmax(splat<S>(1), opacity * S(255))), extent_squared = q_max * S(2 / kLog2E);
   const V extent = vmin(splat<S>(S(3.33)), vsqrt(extent_squared)), width = vsqrt(a), height = vsqrt(c);
   const V rx = ceiling(vmin(splat<S>(kLargest), extent * width)), ry = ceiling(vmin(splat<S>(kLargest), extent * height));
@@ -232,6 +242,7 @@ int project(CameraState<S>& camera, const RasterizeScene<S>& scene, int index, i
       const float depth = static_cast<float>(depths[k]);
       memcpy(&depth_bits[count], &depth, sizeof(depth));
       ids[count++] = static_cast<int32_t>(i + k);
+      if (scene.sh_degree >= 0) prefetch_row(scene.colors + color_offset(scene, index), color_stride(scene), i + k);
     }
   }
   color_records(camera, scene, index, ids, count);

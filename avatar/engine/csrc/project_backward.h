@@ -227,10 +227,13 @@ template <class S> void write_gathered(const Backward<S>& b, Gathered<S>& gather
   put_columns<4>(block.rows(out.quats, 4), count, 0, g.quat, adds);
   put_columns<3>(block.rows(out.scales, 3), count, 0, g.scale, adds);
   for (int k = 0; k < count; k++) out.opacities[block.ids[k]] += g.opacity.lane(k);
-  if (out.means2d) {
-    const Rows<S> rows = block.rows(out.means2d + 2 * b.index * scene.num_gaussians, 2);
-    for (int k = 0; k < count; k++) rows[k][0] = g.mean2d[0].lane(k), rows[k][1] = g.mean2d[1].lane(k);
-  }
+  auto put_pair = [&](S* table, const Vec<S>& x, const Vec<S>& y, S factor) {
+    if (!table) return;
+    const Rows<S> rows = block.rows(table + 2 * b.index * scene.num_gaussians, 2);
+    for (int k = 0; k < count; k++) rows[k][0] = factor * x.lane(k), rows[k][1] = factor * y.lane(k);
+  };
+  put_pair(out.means2d, g.mean2d[0], g.mean2d[1], 1);
+  put_pair(out.absgrad2d, columns[kAbsolute], columns[kAbsolute + 1], S(1 / kLog2E));
   auto sum_up = [&](int first, const Vec<S>* values, int number, S sign) {
     for (int k = 0; k < number; k++) camera[first + k] += select(greater(there, S(0)), values[k] * sign, splat<S>(0));
   };
@@ -247,7 +250,9 @@ template <class S> void clear_gradients(const Backward<S>& b, int64_t begin, int
   if (is_first || b.scene.colors_per_camera) {
     clear(out.scene_colors + color_offset(b.scene, b.index), color_stride(b.scene));
   }
-  if (out.means2d) clear(out.means2d + 2 * b.index * b.scene.num_gaussians, 2);
+  for (S* table : {out.means2d, out.absgrad2d}) {
+    if (table) clear(table + 2 * b.index * b.scene.num_gaussians, 2);
+  }
 }
 
 // All Gaussians of one chunk; `partial` gets its part of the camera's gradient.
@@ -269,6 +274,7 @@ template <class S> void chunk_backward(const Backward<S>& b, int64_t begin, int6
     for (; j < chunk.num_visible && ids[j] < batch_end; j++) {
       const int64_t last = j + 1 < chunk.num_visible ? first[j + 1] : chunk.num_entries;
       gathered.add(ids[j], entries + first[j] * stride, entries + last * stride, stride);
+      if (b.scene.sh_degree >= 0) prefetch_row(b.scene.colors + color_offset(b.scene, b.index), color_stride(b.scene), ids[j]);
       if (gathered.count == kLanes) write_gathered(b, gathered, camera);
     }
   }

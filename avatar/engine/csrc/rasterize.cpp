@@ -62,22 +62,31 @@ template <class S> void blend_backward(const Backward<S>& b, S* entries, int fir
   const int channels = channels_out(b.scene), tiles = camera.tiles_x * camera.tiles_y;
   const int64_t pixels = b.scene.height * b.scene.width, stride = entry_stride(channels);
   load_group(camera, b.scene, b.index, first);
-  with_channels(count, [&](auto nc) {
+  auto blend_tiles = [&](auto blend_one) {
     avatar_pool::parallel(tiles, [&](int tile) {
-      blend_tile_backward<S, decltype(nc)::value>(camera, b.scene, tile, first, background_of(b.scene, b.index),
-                                                  b.gradients.colors + b.index * pixels * channels,
-                                                  b.gradients.alphas + b.index * pixels, entries);
+      blend_one(camera, b.scene, tile, first, background_of(b.scene, b.index),
+                b.gradients.colors + b.index * pixels * channels, b.gradients.alphas + b.index * pixels, entries);
       const int32_t* places = camera.places.data();
       for (int i = camera.tile_starts[tile] + camera.tile_ends[tile]; i < camera.tile_starts[tile + 1]; i++) {
         entries[places[i] * stride + kReached] = 0;
       }
     });
+  };
+  with_channels(count, [&](auto nc) {
+    constexpr int kChannels = decltype(nc)::value;
+    if (b.gradients.absgrad2d) return blend_tiles(blend_tile_backward<S, kChannels, true>);
+    blend_tiles(blend_tile_backward<S, kChannels, false>);
   });
 }
 
 template <class S> void backward(RasterizeState<S>& state, const RasterizeScene<S>& scene, const RasterizeGradients<S>& gradients) {
   const int64_t n = scene.num_gaussians;
   const int channels = channels_out(scene), chunks = num_chunks(n);
+  if (!scene.num_cameras) {
+    CameraState<S> nothing;
+    const Backward<S> b{nothing, scene, gradients, 0, nullptr};
+    clear_gradients(b, 0, n);
+  }
   for (int index = 0; index < scene.num_cameras; index++) {
     CameraState<S>& camera = state.camera(index);
     const int tiles = camera.tiles_x * camera.tiles_y;

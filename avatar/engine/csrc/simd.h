@@ -205,6 +205,7 @@ AVATAR_EXTREMES(double, pd)
 template <class S> AVATAR_INLINE Vec<S> vmin(const Vec<S>& a, const Vec<S>& b) { return select(less_equal(a, b), a, b); }
 template <class S> AVATAR_INLINE Vec<S> vmax(const Vec<S>& a, const Vec<S>& b) { return select(less_equal(a, b), b, a); }
 #endif
+template <class S> AVATAR_INLINE Vec<S> vabs(const Vec<S>& a) { return vmax(a, -a); }
 template <class S> AVATAR_INLINE Vec<S> vsqrt(const Vec<S>& a) {
   alignas(64) S lanes[kLanes];
   a.store(lanes);

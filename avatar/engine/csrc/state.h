@@ -29,7 +29,8 @@ template <class S> struct RasterizeOutput {
 
 template <class S> struct RasterizeGradients {
   const S *colors, *alphas;                                                      // of the output
-  S *means, *quats, *scales, *opacities, *scene_colors, *viewmats, *means2d;     // of the input; written whole
+  S *means, *quats, *scales, *opacities, *scene_colors, *viewmats;               // of the input; written whole
+  S *means2d, *absgrad2d;  // c n 2, or null: of the means on the image, and summed over pixels without their signs
 };
 
 template <class S> struct RasterizeArguments {

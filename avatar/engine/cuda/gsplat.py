@@ -42,6 +42,8 @@ def rasterize(splats: Splats, views: Views, options: RasterizeOptions | None = N
     options = options or RasterizeOptions()
     check_inputs(splats, views, options)
     _check_tensors(splats.means)
+    if views.means2d_absgrad_px is not None:
+        raise ValueError("rasterize: means2d_absgrad_px: expected None on CUDA, got a tensor")
     if len(splats.means) == 0:  # gsplat divides by their number
         return rasterize_reference(splats, views, options)
     gsplat = load()
