@@ -8,8 +8,8 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from .library import call, integers, is_compiled, numbers, pointers
-from .reused_memory import empty
 from .rasterize_reference import rasterize_reference
+from .reused_memory import empty
 from .views import RasterizeOptions, Renders, Splats, Views, check_inputs
 
 _INPUTS = (

@@ -8,7 +8,7 @@ from torch import Tensor
 from avatar.engine import RasterizeOptions, Renders, Splats, Views, rasterize, rasterize_reference
 
 from .case import Case, Curve
-from .scenes import front_view, shell
+from .scenes import front_view, shell, with_harmonics
 
 SCENES = ((10_000, 256), (50_000, 512), (200_000, 1024))
 LIMITS_MS = {(50_000, 512): ((5, 8), (11, 17))}
@@ -19,8 +19,8 @@ Rasterizer = Callable[[Splats, Views, RasterizeOptions], Renders]
 
 
 def cases() -> list[Case]:
-    """Three scenes, three colours and depth, without gradients and with those of all five inputs."""
-    return [case for scene in SCENES for case in _cases(*scene)]
+    """Three scenes, three colours and depth, without gradients and with those of all five inputs; then harmonics."""
+    return [*(case for scene in SCENES for case in _cases(*scene)), _harmonic_case()]
 
 
 def curves() -> list[Curve]:
@@ -30,6 +30,11 @@ def curves() -> list[Curve]:
         Curve(name="rasterize 512²", along="Gaussians", points=[(n, _engine_case(n, 512)) for n in counts]),
         Curve(name="rasterize 50k", along="pixels", points=[(px * px, _engine_case(50_000, px)) for px in sizes]),
     ]
+
+
+def _harmonic_case() -> Case:
+    _, both = _tasks(rasterize, with_harmonics(shell(200_000)), front_view(1024))
+    return Case(scene="200k 1024², degree 3", passes="both", run=both, goal_ms=45, floor_ms=65)
 
 
 def _engine_case(count: int, size_px: int) -> Case:

@@ -52,6 +52,13 @@ def shell(count: int, seed: int = 0) -> Splats:
     )
 
 
+def with_harmonics(splats: Splats, degree: int = 3, seed: int = 0) -> Splats:
+    """The same colours as the constant terms of spherical harmonics; small other terms."""
+    generator, constant = torch.Generator().manual_seed(seed), math.sqrt(1 / (4 * math.pi))
+    others = 0.1 * torch.randn(len(splats.means), (degree + 1) ** 2 - 1, 3, generator=generator)
+    return splats._replace(colors=torch.cat([(splats.colors[:, None] - 0.5) / constant, others], 1), sh_degree=degree)
+
+
 def front_view(size_px: int) -> Views:
     """A square picture that the person fills from top to bottom, taken a little from the side."""
     target, up = torch.tensor([0.0, 0.0, 0.88]), torch.tensor([0.0, 0.0, 1.0])
