@@ -1,5 +1,6 @@
 """``rasterize`` on CUDA through gsplat 1.5.3, stage by stage, so that image-plane offsets can enter between them."""
 
+from collections.abc import Callable
 from types import ModuleType
 from typing import NamedTuple
 
@@ -7,7 +8,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from ..rasterize_reference import rasterize_reference
+from ..rasterize_reference import OPACITY_MAX, rasterize_reference
 from ..views import RasterizeOptions, Renders, Splats, Views, check_inputs
 from .extras import extra
 
@@ -42,8 +43,6 @@ def rasterize(splats: Splats, views: Views, options: RasterizeOptions | None = N
     options = options or RasterizeOptions()
     check_inputs(splats, views, options)
     _check_tensors(splats.means)
-    if views.means2d_absgrad_px is not None:
-        raise ValueError("rasterize: means2d_absgrad_px: expected None on CUDA, got a tensor")
     if len(splats.means) == 0:  # gsplat divides by their number
         return rasterize_reference(splats, views, options)
     gsplat = load()
@@ -65,7 +64,7 @@ def _check_tensors(means: Tensor) -> None:
 
 
 def _project(gsplat: ModuleType, splats: Splats, views: Views, options: RasterizeOptions) -> _Projected:
-    opacities = splats.opacities.nan_to_num(0.0)  # gsplat takes no number for opaque
+    opacities = _opacities(splats)
     radii, means, depths, conics, compensations = gsplat.fully_fused_projection(
         splats.means,
         None,
@@ -82,10 +81,18 @@ def _project(gsplat: ModuleType, splats: Splats, views: Views, options: Rasteriz
         calc_compensations=options.antialiased,
         opacities=opacities,
     )
+    radii = torch.where(conics.isfinite().all(-1, keepdim=True), radii, 0)
     if views.means2d_offsets_px is not None:
         means = means + views.means2d_offsets_px
     opacities = opacities.expand(depths.shape)
     return _Projected(radii, means, depths, conics, opacities if compensations is None else opacities * compensations)
+
+
+def _opacities(splats: Splats) -> Float[Tensor, " n"]:
+    """Zero for what the reference leaves out as no number: gsplat would take it for opaque."""
+    values = torch.cat([*splats[:3], splats.opacities[:, None]], 1)
+    is_usable = values.isfinite().all(1) & (splats.opacities <= OPACITY_MAX)
+    return torch.where(is_usable, splats.opacities, 0)
 
 
 def _channels(gsplat: ModuleType, splats: Splats, views: Views, gaussians: _Projected) -> Float[Tensor, "c n d"]:
@@ -105,20 +112,40 @@ def _blend(
     columns, rows = -(-views.width // TILE_PX), -(-views.height // TILE_PX)
     _, keys, ids = gsplat.isect_tiles(gaussians.means, gaussians.radii, gaussians.depths, TILE_PX, columns, rows)
     starts = gsplat.isect_offset_encode(keys, len(channels), columns, rows)
+    absgrad = views.means2d_absgrad_px
+
+    def draw(means: Tensor, conics: Tensor, opacities: Tensor, *layers: Tensor) -> tuple[Tensor, Tensor]:
+        lists = (views.width, views.height, TILE_PX, starts, ids)
+        behind = layers[1] if layers[1:] else None
+        wants_absgrad = absgrad is not None
+        return gsplat.rasterize_to_pixels(
+            means, conics, layers[0], opacities, *lists, backgrounds=behind, absgrad=wants_absgrad
+        )
+
     parts = []
     for first in range(0, channels.shape[-1], CHANNELS_AT_ONCE):
         part = slice(first, first + CHANNELS_AT_ONCE)
-        image, alphas = gsplat.rasterize_to_pixels(
-            gaussians.means,
-            gaussians.conics,
-            channels[..., part],
-            gaussians.opacities,
-            views.width,
-            views.height,
-            TILE_PX,
-            starts,
-            ids,
-            backgrounds=None if backgrounds is None else backgrounds[..., part],
-        )
-        parts.append((image, alphas[..., 0]))
-    return torch.cat([image for image, _ in parts], -1), parts[0][1]
+        layers = [t[..., part] for t in (channels, backgrounds) if t is not None]
+        inputs = (gaussians.means, gaussians.conics, gaussians.opacities, *layers)
+        parts.append(draw(*inputs) if absgrad is None else _WithoutSigns.apply(absgrad, draw, *inputs))
+    return torch.cat([image for image, _ in parts], -1), parts[0][1][..., 0]
+
+
+class _WithoutSigns(torch.autograd.Function):
+    """Draws, with one input more, whose gradient is that of the centres summed over pixels without signs.
+
+    gsplat leaves it as an attribute of the centres it was given; these are leaves of a graph of their own here.
+    """
+
+    @staticmethod
+    def forward(ctx, absgrad: Tensor, draw: Callable[..., tuple[Tensor, Tensor]], *inputs: Tensor) -> tuple:
+        del absgrad
+        ctx.leaves = [t.detach().requires_grad_() for t in inputs]
+        with torch.enable_grad():
+            ctx.outputs = draw(*ctx.leaves)
+        return tuple(t.detach() for t in ctx.outputs)
+
+    @staticmethod
+    def backward(ctx, *v_outputs: Tensor) -> tuple:
+        gradients = torch.autograd.grad(ctx.outputs, ctx.leaves, v_outputs, retain_graph=True)
+        return ctx.leaves[0].absgrad, None, *gradients

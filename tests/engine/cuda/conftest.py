@@ -117,8 +117,9 @@ class GsplatKernels:
     def rasterize_to_pixels_3dgs_bwd(self, *inputs) -> tuple:
         """Gradients of absolute and of signed centres, conics, colours and opacities."""
         gaussians, (*settings, _alphas, _last, v_images, v_alphas, wants_absolute) = inputs[:4], inputs[4:]
-        assert not wants_absolute
-        return None, *_differentiate(lambda *leaves: self._blend(leaves, *settings), gaussians, (v_images, v_alphas))
+        leaves = (*gaussians, torch.zeros_like(gaussians[0]))
+        *signed, absolute = _differentiate(lambda *leaves: self._blend(leaves, *settings), leaves, (v_images, v_alphas))
+        return absolute if wants_absolute else None, *signed
 
     @staticmethod
     def _blend(gaussians, backgrounds, masks, *settings) -> tuple[Tensor, Tensor]:
@@ -139,9 +140,24 @@ class GsplatKernels:
         return colors if backgrounds is None else colors + (1 - alphas) * backgrounds[:, None, None], alphas
 
 
-def _blend_pixels(pixels: Tensor, means: Tensor, conics: Tensor, colors: Tensor, opacities: Tensor) -> Tensor:
-    """Colour, then coverage, of some pixels from Gaussians that are in order."""
-    dx, dy = (means - pixels[:, None]).unbind(-1)
+class _Unsigned(torch.autograd.Function):
+    """A copy for every pixel; the gradient is the sum of the pixels' absolute values."""
+
+    @staticmethod
+    def forward(ctx, values: Tensor, pixels: int) -> Tensor:
+        return values.expand(pixels, *values.shape).clone()
+
+    @staticmethod
+    def backward(ctx, *v_copies: Tensor) -> tuple[Tensor, None]:
+        return v_copies[0].abs().sum(0), None
+
+
+def _blend_pixels(
+    pixels: Tensor, means: Tensor, conics: Tensor, colors: Tensor, opacities: Tensor, unsigned: Tensor | None = None
+) -> Tensor:
+    """Colour, then coverage, of some pixels from Gaussians that are in order; ``unsigned`` are zeros on the means."""
+    offsets = means - pixels[:, None]
+    dx, dy = (offsets if unsigned is None else offsets + _Unsigned.apply(unsigned, len(pixels))).unbind(-1)
     a, b, c = conics.unbind(-1)
     sigma = 0.5 * (a * dx * dx + c * dy * dy) + b * dx * dy
     alpha = (opacities * torch.exp(-sigma)).clamp(max=0.999)

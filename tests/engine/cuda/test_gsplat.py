@@ -37,6 +37,13 @@ def test_more_channels_than_a_kernel_takes(make_scene, assert_adapted):
     assert_adapted(make_scene(channels=70, count=30, backgrounds=True, options=RasterizeOptions(depth="sum")))
 
 
+@pytest.mark.parametrize("fields", [{"channels": 2}, {"cameras": 2, "sh_degree": 1, "backgrounds": True}])
+def test_gradients_without_signs(fields: dict, make_scene, assert_adapted, outcome):
+    scene = make_scene(**fields, absgrad=True, options=RasterizeOptions(depth="sum"))
+    assert_adapted(scene)
+    assert outcome(rasterize_reference, scene)["gradient of means2d_absgrad_px"].abs().max() > 0
+
+
 def test_offsets_within_the_image_move_the_gaussians(make_scene, assert_adapted):
     scene = make_scene(count=20, offsets=True, scale_m=0.02)
     scene = scene.replace({"means": scene.splats.means * torch.tensor([0.3, 0.3, 1.0])})
@@ -53,10 +60,11 @@ def test_a_wrong_gradient_is_noticed(make_scene, assert_adapted, monkeypatch: py
         assert_adapted(scene._replace(options=RasterizeOptions(depth="sum")))
 
 
+@pytest.mark.parametrize("value", [torch.nan, torch.inf, -torch.inf])
 @pytest.mark.parametrize("name", ["means", "quats", "scales", "opacities"])
-def test_what_is_no_number_is_not_drawn(name: str, make_scene, gsplat_on_cpu):
+def test_what_is_no_number_is_not_drawn(name: str, value: float, make_scene, gsplat_on_cpu):
     scene = make_scene(count=10)
-    broken = {name: getattr(scene.splats, name).clone().index_fill_(0, torch.tensor([3]), torch.nan)}
+    broken = {name: getattr(scene.splats, name).clone().index_fill_(0, torch.tensor([3]), value)}
     kept = scene.splats._replace(opacities=scene.splats.opacities.index_fill(0, torch.tensor([3]), 0))
     ours = gsplat.rasterize(*scene.replace(broken))
     truth = rasterize_reference(kept, scene.views, scene.options)
