@@ -115,7 +115,8 @@ template <class S> Nearest<S> find_nearest(const MeshTree<S>& tree, const TreeLe
   stack[0] = {0, levels.top, 0};
   for (int size = 1; size > 0;) {
     const Visit<S> visit = stack[--size];
-    const S bound = nearest.squared * (1 + kSlack<S>);
+    // Finite, for lanes without a child are infinitely far away.
+    const S bound = std::min(nearest.squared * (1 + kSlack<S>), std::numeric_limits<S>::max());
     if (visit.squared > bound) continue;
     if (visit.level == 0) {
       if (visit.node != seed) test_leaf(tree, visit.node, p, nearest);
