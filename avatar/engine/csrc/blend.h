@@ -167,6 +167,7 @@ void blend_tile_backward(CameraState<S>& camera, const RasterizeScene<S>& scene,
     for (int i = 0; i < here; i++) {
       const Record<S>& r = block.records[i];
       S* out = entry_gradients + places[start + i] * stride;
+      if (i + 8 < here) __builtin_prefetch(entry_gradients + places[start + i + 8] * stride, 1);
       out[kReached] = S((block.stamps[i] & live) != 0);
       if (out[kReached] == 0) continue;
       Vec<S> m = splat<S>(0), mx = m, my = m, mxx = m, mxy = m, myy = m, v_color[NC];
