@@ -6,196 +6,281 @@ namespace AVATAR_ISA {
 
 constexpr double kAlphaMin = 1.0 / 255, kAlphaMax = 0.999, kTransmittanceMin = 1e-4;
 
-// Pixel centres of one stamp, relative to its tile.
-template <class S> struct StampPixels {
-  Vec<S> x, y;
-  StampPixels() = default;
-  explicit StampPixels(int stamp) {
-    const int left = stamp % kStamps * 4, top = stamp / kStamps * 4;
-    for (int k = 0; k < kLanes; k++) x.set_lane(k, S(left + (k & 3)) + S(0.5)), y.set_lane(k, S(top + (k >> 2)) + S(0.5));
+template <class S> struct BlendPass {
+  CameraState<S>& camera;
+  const RasterizeScene<S>& scene;
+  const S* background;
+  int first;  // of the channels that this pass blends
+};
+
+// Stamps are blended in parts that fill one register: more would spill.
+template <class S> constexpr int kPart = kNativeBytes / sizeof(S);
+template <class S> using Part = Vec<S, kPart<S>>;
+template <class S> using PartMask = Mask<S, kPart<S>>;
+
+// One number for every pixel of a tile, stamp after stamp.
+template <class S> struct alignas(64) Plane {
+  typedef typename Quartet<S>::vec Row;
+  S values[kStampsInTile * kLanes];
+  AVATAR_INLINE Part<S> part(int place) const { return Part<S>::load(values + place); }
+  AVATAR_INLINE void set_part(int place, const Part<S>& part) { part.store(values + place); }
+  AVATAR_INLINE Row row(int place) const {
+    Row row;
+    memcpy(&row, values + place, sizeof(row));
+    return row;
+  }
+  AVATAR_INLINE void set_row(int place, const Row& row) { memcpy(values + place, &row, sizeof(row)); }
+};
+
+// Centres of the pixels of one row of stamps and of one column, relative to the tile.
+template <class S> struct alignas(64) PixelCentres {
+  S across[kStamps * kLanes], down[kStamps * kLanes];
+  PixelCentres() {
+    for (int i = 0; i < kStamps * kLanes; i++) {
+      const int stamp = i / kLanes, lane = i % kLanes;
+      across[i] = S(4 * stamp + lane % 4) + S(0.5), down[i] = S(4 * stamp + lane / 4) + S(0.5);
+    }
+  }
+  AVATAR_INLINE Part<S> x(int stamp, int lane) const { return Part<S>::load(across + stamp % kStamps * kLanes + lane); }
+  AVATAR_INLINE Part<S> y(int stamp, int lane) const { return Part<S>::load(down + stamp / kStamps * kLanes + lane); }
+};
+
+// The pixels of a tile.
+template <class S> struct TilePixels {
+  int x, y, rows, columns;
+  int64_t width;
+  uint64_t live;  // bits of the stamps that are not finished
+  PixelCentres<S> centres;
+  Plane<S> T;  // transmittance, negative where a pixel is finished or outside the image
+
+  TilePixels(const BlendPass<S>& pass, int tile) : width(pass.scene.width), live(0) {
+    x = tile % pass.camera.tiles_x * kTile, y = tile / pass.camera.tiles_x * kTile;
+    rows = static_cast<int>(std::min<int64_t>(kTile, pass.scene.height - y));
+    columns = static_cast<int>(std::min<int64_t>(kTile, width - x));
+    const Part<S> seen = splat<S, kPart<S>>(1), outside = splat<S, kPart<S>>(-1);
+    for (int place = 0; place < kStampsInTile * kLanes; place += kPart<S>) {
+      const int stamp = place / kLanes, lane = place % kLanes;
+      const PartMask<S> inside = less_equal(centres.x(stamp, lane), S(columns)) & less_equal(centres.y(stamp, lane), S(rows));
+      T.set_part(place, select(inside, seen, outside));
+    }
+    for (int s = 0; s < kStampsInTile; s++) live |= static_cast<uint64_t>(T.values[s * kLanes] > 0) << s;
+  }
+
+  // f(pixel, count, place): `count` pixels in a row, 4 but at the image's edge, and their place in a plane.
+  template <class F> AVATAR_INLINE void each_row(F&& f) const {
+    for (int j = 0; j < rows; j++) {
+      for (int i = 0; i < columns; i += 4) {
+        f((y + j) * width + x + i, std::min(4, columns - i), ((j >> 2) * kStamps + (i >> 2)) * kLanes + (j & 3) * 4);
+      }
+    }
   }
 };
 
-// What one Gaussian does to the pixels of one stamp.
+// N channels of up to four pixels, from an image and to it.
+template <class S, int N>
+AVATAR_INLINE void load_pixels(const S* source, int64_t stride, int count, typename Quartet<S>::vec* channels) {
+  for (int k = 0; k < 4; k++) {
+    channels[k] = typename Quartet<S>::vec{};
+    if (k < count) memcpy(&channels[k], source + k * stride, N * sizeof(S));
+  }
+  transpose<S>(channels);
+}
+template <class S, int N>
+AVATAR_INLINE void store_pixels(S* target, int64_t stride, int count, const typename Quartet<S>::vec* channels) {
+  typename Quartet<S>::vec pixels[4] = {channels[0], channels[1], channels[2], channels[3]};
+  transpose<S>(pixels);
+  for (int k = 0; k < count; k++) memcpy(target + k * stride, &pixels[k], N * sizeof(S));
+}
+
+// What one Gaussian does to some pixels.
 template <class S> struct Touch {
-  Vec<S> dx, dy, raw_alpha, alpha, before, weight;  // opacity before and after its cap; transmittance before; alpha * before
+  Part<S> dx, dy;                     // from the Gaussian to the pixel
+  Part<S> raw_alpha, alpha, through;  // opacity before and after its cap, and 1 - alpha
+  Part<S> before, weight;             // transmittance in front; alpha times it
+  PartMask<S> alive;                  // pixels that are not finished
 };
 
-// Composites one Gaussian into the transmittance of the pixels still `alive`.
-template <class S>
-AVATAR_INLINE Touch<S> composite(const Record<S>& r, const StampPixels<S>& pixels, Vec<S>& T, Mask<S>& alive) {
+template <class S> AVATAR_INLINE Touch<S> composite(const Record<S>& r, const Part<S>& x, const Part<S>& y, Part<S>& T) {
+  const Part<S> zero = splat<S, kPart<S>>(0);
   Touch<S> touch;
-  touch.dx = pixels.x - r.x, touch.dy = pixels.y - r.y;
-  const Vec<S> level = (r.q_max - r.C * touch.dy * touch.dy) - (r.A * touch.dx + r.B * touch.dy) * touch.dx;
-  const Mask<S> inside = greater_equal(level, S(0)) & less_equal(level, r.q_max);
+  touch.dx = x - r.x, touch.dy = y - r.y;
+  const Part<S> level = (r.q_max - r.C * touch.dy * touch.dy) - (r.A * touch.dx + r.B * touch.dy) * touch.dx;
   touch.raw_alpha = exp2_fast(level, S(kAlphaMin));
-  touch.alpha = select(inside, vmin(touch.raw_alpha, splat<S>(S(kAlphaMax))), splat<S>(0));
-  touch.before = T;
-  const Vec<S> after = T - T * touch.alpha;
-  alive = alive & greater(after, S(kTransmittanceMin));
-  touch.weight = select(alive, touch.alpha * T, splat<S>(0));
-  T = select(alive, after, T);
+  touch.alpha = select(within(level, r.q_max), vmin(touch.raw_alpha, splat<S, kPart<S>>(S(kAlphaMax))), zero);
+  touch.before = T, touch.through = S(1) - touch.alpha;
+  const Part<S> after = T * touch.through;
+  touch.alive = greater(after, S(kTransmittanceMin));
+  touch.weight = select(touch.alive, touch.alpha * T, zero);
+  T = select(touch.alive, after, minus_abs(T));
   return touch;
 }
 
-// A tile's pixels as stamps: transmittance, negative where a pixel is finished or outside the image.
-template <class S> struct TilePixels {
-  int x, y, rows, columns;
-  Vec<S> T[kStampsInTile];
+template <class S, int NC>
+void store_tile(const BlendPass<S>& pass, const TilePixels<S>& pixels, const Plane<S>* color, const RasterizeOutput<S>& out, bool keep) {
+  typedef typename Quartet<S>::vec Row;
+  const int channels = channels_out(pass.scene);
+  pixels.each_row([&](int64_t pixel, int count, int place) {
+    const Row signed_rest = pixels.T.row(place), rest = signed_rest < 0 ? -signed_rest : signed_rest, alpha = 1 - rest;
+    Row value[4] = {};
+    for (int c = 0; c < NC; c++) value[c] = color[c].row(place);
+    if (keep) {
+      memcpy(pass.camera.transmittance.data() + pixel, &rest, count * sizeof(S));
+      store_pixels<S, NC>(pass.camera.blended.data() + pixel * channels + pass.first, channels, count, value);
+    }
+    for (int c = 0; c < NC && pass.background; c++) value[c] += rest * pass.background[pass.first + c];
+    memcpy(out.alphas + pixel, &alpha, count * sizeof(S));
+    store_pixels<S, NC>(out.colors + pixel * channels + pass.first, channels, count, value);
+  });
+}
 
-  TilePixels(const CameraState<S>& camera, const RasterizeScene<S>& scene, int tile)
-      : x(tile % camera.tiles_x * kTile), y(tile / camera.tiles_x * kTile),
-        rows(static_cast<int>(std::min<int64_t>(kTile, scene.height - y))),
-        columns(static_cast<int>(std::min<int64_t>(kTile, scene.width - x))) {
-    for (int s = 0; s < kStampsInTile; s++) T[s] = splat<S>(-1);
-    each(scene, [&](int64_t, int s, int lane) { T[s].set_lane(lane, 1); });
-  }
-
-  uint64_t live() const {
-    uint64_t bits = 0;
-    for (int s = 0; s < kStampsInTile; s++) bits |= static_cast<uint64_t>(any(greater(T[s], S(0)))) << s;
-    return bits;
-  }
-
-  // f(pixel index, stamp, lane) over the pixels that lie in the image.
-  template <class F> AVATAR_INLINE void each(const RasterizeScene<S>& scene, F&& f) const {
-    for (int j = 0; j < rows; j++) {
-      for (int i = 0; i < columns; i++) {
-        f((y + j) * scene.width + x + i, (j >> 2) * kStamps + (i >> 2), (j & 3) * 4 + (i & 3));
-      }
+// One part of a stamp, down the list of its Gaussians. False when all its pixels are finished.
+template <class S, int NC>
+AVATAR_INLINE bool blend_part(const TileBlock<S>& block, int stamp, int lane, TilePixels<S>& pixels, Plane<S>* color) {
+  const int place = stamp * kLanes + lane;
+  const Part<S> x = pixels.centres.x(stamp, lane), y = pixels.centres.y(stamp, lane);
+  Part<S> T = pixels.T.part(place), sum[NC];
+  bool alive = any(greater(T, S(0)));
+  AVATAR_UNROLL for (int c = 0; c < NC; c++) sum[c] = color[c].part(place);
+  for (int word = 0; word < kWords; word++) {
+    for (uint64_t members = block.members[word][stamp]; members && alive; members &= members - 1) {
+      const Record<S>& r = block.records[64 * word + __builtin_ctzll(members)];
+      const Touch<S> touch = composite(r, x, y, T);
+      AVATAR_UNROLL for (int c = 0; c < NC; c++) sum[c] += touch.weight * r.color[c];
+      alive = any(touch.alive);
     }
   }
-};
+  pixels.T.set_part(place, T);
+  AVATAR_UNROLL for (int c = 0; c < NC; c++) color[c].set_part(place, sum[c]);
+  return alive;
+}
 
-// Channels [first, first + NC) of all pixels of one tile.
-template <class S, int NC>
-void blend_tile(CameraState<S>& camera, const RasterizeScene<S>& scene, int tile, int first, const S* background,
-                RasterizeOutput<S> out) {
+// NC channels of all pixels of one tile; `keep` what the backward pass needs.
+template <class S, int NC> void blend_tile(const BlendPass<S>& pass, int tile, const RasterizeOutput<S>& out, bool keep) {
   static thread_local Buffer<TileBlock<S>> buffer;
   TileBlock<S>& block = *buffer.reserve(1);
-  TilePixels<S> pixels(camera, scene, tile);
+  CameraState<S>& camera = pass.camera;
+  TilePixels<S> pixels(pass, tile);
   const int32_t* list = camera.entries.data() + camera.tile_starts[tile];
   const int count = camera.tile_starts[tile + 1] - camera.tile_starts[tile];
-  Vec<S> color[NC][kStampsInTile];
-  for (int s = 0; s < kStampsInTile; s++) {
-    AVATAR_UNROLL for (int c = 0; c < NC; c++) color[c][s] = splat<S>(0);
-  }
-  uint64_t live = pixels.live();
+  Plane<S> color[NC] = {};
   int start = 0;
-  for (; start < count && live; start += kBlock) {
+  for (; start < count && pixels.live; start += kBlock) {
     block.load(camera, list + start, std::min(kBlock, count - start), pixels.x, pixels.y);
-    for (uint64_t stamps = live; stamps; stamps &= stamps - 1) {
-      const int s = __builtin_ctzll(stamps);
-      const StampPixels<S> centres(s);
-      Vec<S> T = vmax(pixels.T[s], -pixels.T[s]), sum[NC];
-      Mask<S> alive = greater(pixels.T[s], S(0));
-      AVATAR_UNROLL for (int c = 0; c < NC; c++) sum[c] = color[c][s];
-      for (int word = 0; word < kWords; word++) {
-        for (uint64_t members = block.members[word][s]; members && any<S>(alive); members &= members - 1) {
-          const Record<S>& r = block.records[64 * word + __builtin_ctzll(members)];
-          const Touch<S> touch = composite<S>(r, centres, T, alive);
-          AVATAR_UNROLL for (int c = 0; c < NC; c++) sum[c] += touch.weight * r.color[c];
-        }
-      }
-      AVATAR_UNROLL for (int c = 0; c < NC; c++) color[c][s] = sum[c];
-      pixels.T[s] = select(alive, T, -T);
-      if (!any<S>(alive)) live &= ~(1ull << s);
+    for (uint64_t stamps = pixels.live; stamps; stamps &= stamps - 1) {
+      const int stamp = __builtin_ctzll(stamps);
+      bool alive = false;
+      for (int lane = 0; lane < kLanes; lane += kPart<S>) alive |= blend_part<S, NC>(block, stamp, lane, pixels, color);
+      if (!alive) pixels.live &= ~(1ull << stamp);
     }
   }
   camera.tile_ends[tile] = std::min(start, count);
-  const int channels = channels_out(scene);
-  pixels.each(scene, [&](int64_t pixel, int s, int lane) {
-    const S remaining = std::fabs(pixels.T[s].lane(lane));
-    camera.transmittance[pixel] = remaining;
-    out.alphas[pixel] = 1 - remaining;
-    for (int c = 0; c < NC; c++) {
-      const S value = color[c][s].lane(lane);
-      camera.blended[pixel * channels + first + c] = value;
-      out.colors[pixel * channels + first + c] = value + (background ? remaining * background[first + c] : S(0));
-    }
-  });
+  store_tile<S, NC>(pass, pixels, color, out, keep && count);
 }
 
 // Gradients of one pixel's colours, and Q = T_final (v_alpha - background . v) - blended . v. Walking front to back and adding
 // weight * (color . v) to Q leaves after each Gaussian what lies behind it, so that dL/dalpha = T (color . v) + Q / (1 - alpha).
 template <class S, int NC> struct TileGradients {
-  Vec<S> Q[kStampsInTile], v[NC][kStampsInTile];
+  Plane<S> Q = {}, v[NC] = {};
 
-  TileGradients(const TilePixels<S>& pixels, const CameraState<S>& camera, const RasterizeScene<S>& scene, int first,
-                const S* background, const S* v_colors, const S* v_alphas) {
-    for (int s = 0; s < kStampsInTile; s++) {
-      Q[s] = splat<S>(0);
-      for (int c = 0; c < NC; c++) v[c][s] = splat<S>(0);
-    }
-    const int channels = channels_out(scene);
-    pixels.each(scene, [&](int64_t pixel, int s, int lane) {
-      S seen = 0, behind = first == 0 ? v_alphas[pixel] : S(0);
+  TileGradients(const BlendPass<S>& pass, const TilePixels<S>& pixels, const S* v_colors, const S* v_alphas) {
+    typedef typename Quartet<S>::vec Row;
+    const int channels = channels_out(pass.scene);
+    pixels.each_row([&](int64_t pixel, int count, int place) {
+      Row v_color[4], blended[4], rest = {}, behind = {}, seen = {};
+      const int64_t offset = pixel * channels + pass.first;
+      load_pixels<S, NC>(v_colors + offset, channels, count, v_color);
+      load_pixels<S, NC>(pass.camera.blended.data() + offset, channels, count, blended);
+      memcpy(&rest, pass.camera.transmittance.data() + pixel, count * sizeof(S));
+      if (pass.first == 0) memcpy(&behind, v_alphas + pixel, count * sizeof(S));
       for (int c = 0; c < NC; c++) {
-        const S value = v_colors[pixel * channels + first + c];
-        v[c][s].set_lane(lane, value);
-        seen += value * camera.blended[pixel * channels + first + c];
-        if (background) behind -= value * background[first + c];
+        seen += v_color[c] * blended[c];
+        if (pass.background) behind -= v_color[c] * pass.background[pass.first + c];
+        v[c].set_row(place, v_color[c]);
       }
-      Q[s].set_lane(lane, camera.transmittance[pixel] * behind - seen);
+      Q.set_row(place, rest * behind - seen);
     });
   }
 };
 
-// Sums over a tile of what one entry needs: s = dL/dq-weighted moments (1, dx, dy, dx2, dxdy, dy2), then colours; where wanted
-// also the absolute gradients of each pixel into the mean.
+// What the pixels of a tile say to one Gaussian: moments (1, dx, dy, dx2, dxdy, dy2) of dL/dq up to their signs, colours, and
+// where wanted the absolute gradients of each pixel into the mean.
+template <class S, int NC, bool kAbsolutes> struct EntrySums {
+  Part<S> moments[6], colors[4], absolute[2];
+  EntrySums() {
+    for (Part<S>& sum : absolute) sum = splat<S, kPart<S>>(0);
+    for (Part<S>& sum : moments) sum = splat<S, kPart<S>>(0);
+    for (Part<S>& sum : colors) sum = splat<S, kPart<S>>(0);
+  }
+
+  AVATAR_INLINE void add(const Record<S>& r, const Touch<S>& touch, const TileGradients<S, NC>& g, Part<S>& Q, int place) {
+    Part<S> dot = splat<S, kPart<S>>(0);
+    AVATAR_UNROLL for (int c = 0; c < NC; c++) {
+      const Part<S> v = g.v[c].part(place);
+      dot += v * r.color[c], colors[c] += touch.weight * v;
+    }
+    Q += touch.weight * dot;
+    const Part<S> v_alpha = touch.before * dot + Q * reciprocal(touch.through);
+    const PartMask<S> uncapped = touch.alive & less_equal(touch.raw_alpha, S(kAlphaMax));
+    const Part<S> v_q = select(uncapped, touch.alpha * v_alpha, splat<S, kPart<S>>(0));
+    const Part<S> v_qx = v_q * touch.dx, v_qy = v_q * touch.dy;
+    moments[0] += v_q, moments[1] += v_qx, moments[2] += v_qy;
+    moments[3] += v_qx * touch.dx, moments[4] += v_qx * touch.dy, moments[5] += v_qy * touch.dy;
+    if constexpr (kAbsolutes) {
+      absolute[0] += vabs(S(2) * r.A * v_qx + r.B * v_qy), absolute[1] += vabs(r.B * v_qx + S(2) * r.C * v_qy);
+    }
+  }
+
+  AVATAR_INLINE void store(S* row, int first) const {
+    typedef typename Quartet<S>::vec Four;
+    const Four sums[3] = {Four{-1, 1, 1, -1} * sum_each<S>(moments[0], moments[1], moments[2], moments[3]),
+                          Four{-1, -1, 1, 1} * sum_each<S>(moments[4], moments[5], colors[0], colors[1]),
+                          sum_each<S>(colors[2], colors[3], colors[2], colors[3])};
+    S total[12];
+    memcpy(total, sums, sizeof(total));
+    for (int k = 0; k < 6; k++) row[k] = (first ? row[k] : S(0)) + total[k];
+    for (int c = 0; c < NC; c++) row[color_column(first) + c] = total[6 + c];
+    if constexpr (kAbsolutes) row[kAbsolute] = sum(absolute[0]), row[kAbsolute + 1] = sum(absolute[1]);
+  }
+};
+
+// The row of every entry of a tile.
 template <class S, int NC, bool kAbsolutes>
-void blend_tile_backward(CameraState<S>& camera, const RasterizeScene<S>& scene, int tile, int first, const S* background,
-                         const S* v_colors, const S* v_alphas, S* entry_gradients) {
+void blend_tile_backward(const BlendPass<S>& pass, int tile, const S* v_colors, const S* v_alphas, S* entry_gradients) {
+  CameraState<S>& camera = pass.camera;
   const int count = camera.tile_ends[tile];
   if (!count) return;
   static thread_local Buffer<TileBlock<S>> buffer;
   TileBlock<S>& block = *buffer.reserve(1);
-  static thread_local StampPixels<S>* grid = nullptr;
-  if (!grid) {
-    grid = new StampPixels<S>[kStampsInTile];
-    for (int s = 0; s < kStampsInTile; s++) grid[s] = StampPixels<S>(s);
-  }
-  TilePixels<S> pixels(camera, scene, tile);
-  TileGradients<S, NC> g(pixels, camera, scene, first, background, v_colors, v_alphas);
+  TilePixels<S> pixels(pass, tile);
+  TileGradients<S, NC> g(pass, pixels, v_colors, v_alphas);
   const int32_t* list = camera.entries.data() + camera.tile_starts[tile];
   const int32_t* places = camera.places.data() + camera.tile_starts[tile];
-  const int64_t stride = entry_stride(channels_out(scene));
-  uint64_t live = pixels.live();
+  const int64_t stride = entry_stride(channels_out(pass.scene));
   for (int start = 0; start < count; start += kBlock) {
     const int here = std::min(kBlock, count - start);
     block.load(camera, list + start, here, pixels.x, pixels.y);
     for (int i = 0; i < here; i++) {
+      if (start + i + 8 < count) __builtin_prefetch(entry_gradients + places[start + i + 8] * stride, 1);
       const Record<S>& r = block.records[i];
-      S* out = entry_gradients + places[start + i] * stride;
-      if (i + 8 < here) __builtin_prefetch(entry_gradients + places[start + i + 8] * stride, 1);
-      out[kReached] = S((block.stamps[i] & live) != 0);
-      if (out[kReached] == 0) continue;
-      Vec<S> m = splat<S>(0), mx = m, my = m, mxx = m, mxy = m, myy = m, v_color[NC];
-      [[maybe_unused]] Vec<S> absolute_x = m, absolute_y = m;
-      for (int c = 0; c < NC; c++) v_color[c] = m;
-      for (uint64_t stamps = block.stamps[i] & live; stamps; stamps &= stamps - 1) {
-        const int s = __builtin_ctzll(stamps);
-        Vec<S> T = vmax(pixels.T[s], -pixels.T[s]);
-        Mask<S> alive = greater(pixels.T[s], S(0));
-        const Touch<S> touch = composite<S>(r, grid[s], T, alive);
-        pixels.T[s] = select(alive, T, -T);
-        if (!any<S>(alive)) live &= ~(1ull << s);
-        Vec<S> dot = g.v[0][s] * r.color[0];
-        AVATAR_UNROLL for (int c = 1; c < NC; c++) dot += g.v[c][s] * r.color[c];
-        AVATAR_UNROLL for (int c = 0; c < NC; c++) v_color[c] += touch.weight * g.v[c][s];
-        g.Q[s] += touch.weight * dot;
-        const Vec<S> v_alpha = touch.before * dot + g.Q[s] / (S(1) - touch.alpha);
-        const Mask<S> uncapped = alive & less_equal(touch.raw_alpha, S(kAlphaMax));
-        const Vec<S> v_q = select(uncapped, -touch.alpha * v_alpha, splat<S>(0)), v_qx = v_q * touch.dx, v_qy = v_q * touch.dy;
-        m += v_q, mx += v_qx, my += v_qy, mxx += v_qx * touch.dx, mxy += v_qx * touch.dy, myy += v_qy * touch.dy;
-        if constexpr (kAbsolutes) {
-          absolute_x += vabs(S(2) * r.A * v_qx + r.B * v_qy), absolute_y += vabs(r.B * v_qx + S(2) * r.C * v_qy);
+      S* row = entry_gradients + places[start + i] * stride;
+      uint64_t stamps = block.stamps[i] & pixels.live;
+      row[kReached] = S(stamps != 0);
+      if (!stamps) continue;
+      EntrySums<S, NC, kAbsolutes> sums;
+      for (; stamps; stamps &= stamps - 1) {
+        const int stamp = __builtin_ctzll(stamps);
+        bool alive = false;
+        AVATAR_UNROLL for (int lane = 0; lane < kLanes; lane += kPart<S>) {
+          const int place = stamp * kLanes + lane;
+          Part<S> T = pixels.T.part(place), Q = g.Q.part(place);
+          const Touch<S> touch = composite(r, pixels.centres.x(stamp, lane), pixels.centres.y(stamp, lane), T);
+          sums.add(r, touch, g, Q, place);
+          pixels.T.set_part(place, T), g.Q.set_part(place, Q);
+          alive |= any(touch.alive);
         }
+        if (!alive) pixels.live &= ~(1ull << stamp);
       }
-      const Vec<S>* moments[6] = {&m, &mx, &my, &mxx, &mxy, &myy};
-      for (int k = 0; k < 6; k++) out[k] = (first ? out[k] : S(0)) + (k == 1 || k == 2 ? -sum(*moments[k]) : sum(*moments[k]));
-      for (int c = 0; c < NC; c++) out[color_column(first) + c] = sum(v_color[c]);
-      if constexpr (kAbsolutes) out[kAbsolute] = sum(absolute_x), out[kAbsolute + 1] = sum(absolute_y);
+      sums.store(row, pass.first);
     }
   }
 }

@@ -37,6 +37,7 @@ constexpr int64_t kRaysOfTask = 256;
 // 1 - 2^x, to 1e-7 of itself however small, and 2^x, for x in [-126, 126].
 AVATAR_INLINE void complement_exp2(const Vec<float>& x, Vec<float>& complement, Vec<float>& power) {
   typedef float S;
+  constexpr int L = kLanes;
   typedef Native<float>::vec Register;
   AVATAR_EACH {
     const auto biased = __builtin_convertvector(x.p[k] + 127.5f, Native<float>::mask);

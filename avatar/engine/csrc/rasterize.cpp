@@ -49,7 +49,8 @@ template <class S> bool forward(RasterizeState<S>& state, const RasterizeArgumen
       with_channels(count, [&](auto nc) {
         avatar_pool::parallel(tiles, [&](int tile) {
           if (first == 0) sort_tile(camera, tile);
-          blend_tile<S, decltype(nc)::value>(camera, scene, tile, first, background_of(scene, index), out);
+          const BlendPass<S> pass{camera, scene, background_of(scene, index), first};
+          blend_tile<S, decltype(nc)::value>(pass, tile, out, arguments.keep != 0);
         });
       });
     });
@@ -64,8 +65,8 @@ template <class S> void blend_backward(const Backward<S>& b, S* entries, int fir
   load_group(camera, b.scene, b.index, first);
   auto blend_tiles = [&](auto blend_one) {
     avatar_pool::parallel(tiles, [&](int tile) {
-      blend_one(camera, b.scene, tile, first, background_of(b.scene, b.index),
-                b.gradients.colors + b.index * pixels * channels, b.gradients.alphas + b.index * pixels, entries);
+      const BlendPass<S> pass{camera, b.scene, background_of(b.scene, b.index), first};
+      blend_one(pass, tile, b.gradients.colors + b.index * pixels * channels, b.gradients.alphas + b.index * pixels, entries);
       const int32_t* places = camera.places.data();
       for (int i = camera.tile_starts[tile] + camera.tile_ends[tile]; i < camera.tile_starts[tile + 1]; i++) {
         entries[places[i] * stride + kReached] = 0;

@@ -53,7 +53,7 @@ template <class S> struct alignas(64) TileBlock {
 
   void load(const CameraState<S>& camera, const int32_t* list, int count, int tile_x, int tile_y) {
     for (int i = 0; i < count; i++) {
-      if (i + 8 < count) __builtin_prefetch(&camera.records[list[i + 8]]);
+      if (i + 16 < count) __builtin_prefetch(&camera.records[list[i + 16]]);
       Record<S>& r = records[i] = camera.records[list[i]];
       r.x -= S(tile_x), r.y -= S(tile_y);
       geometry[0][i] = r.x, geometry[1][i] = r.y, geometry[2][i] = r.A, geometry[3][i] = r.B, geometry[4][i] = r.C;
