@@ -34,9 +34,12 @@ def outcome(function, tensors: list[Tensor], cos_anneal: float) -> list[Tensor]:
 
 @pytest.mark.parametrize("count", [0, 1, 16, 37, 20_000])
 @pytest.mark.parametrize("cos_anneal", [0.0, 0.3, 1.0])
-@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-11), (torch.float32, 2e-6)])
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-11), (torch.float32, 1e-5)])
 def test_equals_the_reference(count: int, cos_anneal: float, dtype: torch.dtype, tolerance: float):
-    """P - N cancels where both are near one: what is left is good to rounding of one, not of itself."""
+    """P - N cancels where both are near one: what is left is good to rounding of one, not of itself.
+
+    The gradient of the sharpness sums 20,000 terms of both signs whose sizes add up to 100: float32 keeps 6e-6 of it.
+    """
     tensors = samples(count, dtype)
     truth = outcome(neus_alphas_reference, [t.double() for t in tensors], cos_anneal)
     for found, expected in zip(outcome(neus_alphas, tensors, cos_anneal), truth, strict=True):
