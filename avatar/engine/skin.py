@@ -22,7 +22,8 @@ _INPUTS = "Tensor points, Tensor? quats, Tensor? normals, Tensor ids, Tensor wei
 torch.library.define("avatar::skin", f"({_INPUTS}) -> (Tensor, Tensor, Tensor)")
 torch.library.define(
     "avatar::skin_backward",
-    f"(Tensor? v_points, Tensor? v_quats, bool wants_weights, {_INPUTS}) -> (Tensor, Tensor, Tensor, Tensor)",
+    f"(Tensor? v_points, Tensor? v_quats, bool wants_weights, bool wants_joints, {_INPUTS}) "
+    "-> (Tensor, Tensor, Tensor, Tensor)",
 )
 
 
@@ -181,21 +182,17 @@ def _forward(*inputs: Any) -> tuple[Tensor, ...]:
 
 @torch.library.register_fake("avatar::skin_backward")
 def _gradients(*inputs: Any) -> tuple[Tensor, ...]:
-    _, _, wants_weights, points, quats, _, _, weights, joints, _ = inputs
-    wanted = (points, quats, joints, weights if wants_weights else None)
+    _, _, wants_weights, wants_joints, points, quats, _, _, weights, joints, _ = inputs
+    wanted = (points, quats, joints if wants_joints else None, weights if wants_weights else None)
     return tuple(points.new_empty(0 if t is None else t.shape) for t in wanted)
 
 
 @torch.library.impl("avatar::skin_backward", "cpu")
 def _backward(*inputs: Any) -> tuple[Tensor, ...]:
-    v_points, v_quats, wants_weights, *scene = inputs
+    v_points, v_quats, wants_weights, wants_joints, *scene = inputs
     gradients = _gradients(*inputs)
-    places = (
-        gradients[0],
-        None if scene[1] is None else gradients[1],
-        gradients[2],
-        gradients[3] if wants_weights else None,
-    )
+    is_wanted = (True, scene[1] is not None, wants_joints, wants_weights)
+    places = [gradient if wanted else None for gradient, wanted in zip(gradients, is_wanted, strict=True)]
     addresses = map(_address, (v_points, v_quats, *places))
     call("skin_backward", scene[0].dtype, _GradientArguments(_scene(*scene), *addresses))
     return gradients
@@ -212,10 +209,10 @@ def _setup_context(ctx, inputs: tuple, output: tuple) -> None:
 def _differentiate(ctx, *v_outputs: Tensor | None) -> tuple:
     v_posed = [v if v is None else v.contiguous() for v in v_outputs[:2]]
     v_points, v_quats, v_joints, v_weights = torch.ops.avatar.skin_backward(
-        *v_posed, ctx.needs_input_grad[4], *ctx.saved_tensors, ctx.dqs_fraction
+        *v_posed, *ctx.needs_input_grad[4:6], *ctx.saved_tensors, ctx.dqs_fraction
     )
-    has_quats, has_weights = ctx.saved_tensors[1] is not None, ctx.needs_input_grad[4]
-    return v_points, v_quats if has_quats else None, None, None, v_weights if has_weights else None, v_joints, None
+    wanted = (v_points, v_quats, None, None, v_weights, v_joints, None)
+    return tuple(v if needed else None for v, needed in zip(wanted, ctx.needs_input_grad, strict=True))
 
 
 torch.library.register_autograd("avatar::skin", _differentiate, setup_context=_setup_context)

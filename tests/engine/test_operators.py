@@ -120,7 +120,7 @@ def arguments_of(name: str, make_scene) -> tuple:
         case "skin":
             return (*skinned(), 0.5)
         case "skin_backward":
-            return (torch.randn(7, 3).double(), torch.randn(7, 4).double(), True, *skinned(), 0.5)
+            return (torch.randn(7, 3).double(), torch.randn(7, 4).double(), True, True, *skinned(), 0.5)
         case "ssim":
             return image, image.flip(1), True
         case _:

@@ -81,7 +81,7 @@ AVATAR_INLINE void blend(const SkinScene<S>& scene, const S* table, const Block&
 // How sixteen points move.
 template <class S> struct Motion {
   Vec<S> affine[kRow], scale;
-  Quat<Vec<S>> turn, dual;  // of the unit dual quaternion; the second part twice as long
+  Quat<Vec<S>> turn, dual{};  // of the unit dual quaternion, the second part twice as long; zero without one
 
   AVATAR_INLINE Motion(const SkinScene<S>& scene, const S* dual_rows, const Block& block, bool has_turn) {
     Vec<S> mean[kDual];
@@ -169,6 +169,7 @@ template <class S> class SkinGradient {
     if (scene_.is_dual()) add_dual(motion, x, v_y, &v_turn, &v_dual, v_x);
     store_columns<3>(block.rows(g_.points, 3), block.count, 0, v_x);
     if (g_.quats) add_quats(motion, block, &v_turn);
+    if (!g_.joints && !g_.weights) return;
     if (scene_.is_dual() || g_.out_quats) {
       // Back through the division of both parts by the length of the first.
       v_turn = scaled(v_turn - scaled(motion.turn, dot(v_turn, motion.turn) + dot(v_dual, motion.dual)), motion.scale);
@@ -260,10 +261,10 @@ template <class S> int64_t skin_backward(const SkinGradientArguments<S>& g) {
   avatar_pool::parallel_chunks(scene.num_points, grain, [&](int64_t begin, int64_t end, int chunk) {
     for (int64_t i = begin; i < end; i += kLanes) gradient.add_block(Block(i, end), partials + chunk * gradient.size());
   });
-  for (int chunk = 1; chunk < kSkinChunks; chunk++) {
+  for (int chunk = 1; chunk < kSkinChunks && g.joints; chunk++) {
     for (int64_t c = 0; c < gradient.size(); c++) partials[c] += partials[chunk * gradient.size() + c];
   }
-  gradient.finish(partials);
+  if (g.joints) gradient.finish(partials);
   return 0;
 }
 
