@@ -154,6 +154,16 @@ def test_a_point_that_is_no_number_spoils_no_other():
     assert bool(posed.quats.isfinite().all())
 
 
+def test_what_an_earlier_call_left_in_memory_does_not_matter():
+    """Linear skinning reads nothing of the dual quaternions that it does not make."""
+    rest, influences, joints = problem(300, torch.float32)
+    truth = outcome(skin, rest, influences, joints)
+    for _ in range(20):
+        outcome(skin, rest, influences, torch.full_like(joints, torch.nan), 1.0)
+        for found, expected in zip(outcome(skin, rest, influences, joints), truth, strict=True):
+            assert torch.equal(found, expected)
+
+
 def test_normals_stay_unit_and_turn_with_the_rotations():
     rest, influences, joints = problem()
     rest = rest._replace(quats=torch.tensor([1.0, 0, 0, 0], dtype=torch.float64).repeat(300, 1))
