@@ -17,7 +17,7 @@ from .case import Case, Curve
 
 COUNT, BAND_M, AROUND_M = 100_000, 0.02, 0.5
 GOAL_MS, FLOOR_MS = 50, 100
-REFERENCE_COUNT, TRIMESH_COUNT, SLOW_ROUNDS = 1_000, 5_000, 3
+REFERENCE_COUNT, TRIMESH_COUNT, SLOW_ROUNDS = 100, 5_000, 3
 
 
 def cases() -> list[Case]:
@@ -92,7 +92,7 @@ def _peer_cases(where: str) -> list[Case]:
     }
     needs = {"trimesh": "rtree"}  # its trees
     return [
-        Case(scene=f"{count // 1000}k points, {where}", passes="forward", run=make(where), by=name, rounds=SLOW_ROUNDS)
+        Case(scene=f"{count / 1000:g}k points, {where}", passes="forward", run=make(where), by=name, rounds=SLOW_ROUNDS)
         for name, (make, count) in makers.items()
         if find_spec(needs.get(name, name))
     ]
