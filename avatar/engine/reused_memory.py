@@ -3,8 +3,7 @@
 import math
 import mmap
 import weakref
-from collections import OrderedDict
-from threading import Lock
+from contextlib import suppress
 
 import torch
 from torch import Tensor
@@ -14,8 +13,9 @@ LARGE_BYTES = 32 << 20
 KEPT_BYTES = 1 << 30
 """Of free memory, the most that waits for its next use."""
 
-_free: OrderedDict[int, mmap.mmap] = OrderedDict()  # by id, the longest unused first
-_lock = Lock()
+_free: list[mmap.mmap] = []
+"""The longest unused first. Memory may come back at any moment, in the middle of what is below, for that is when garbage
+is collected; so there is no lock to wait for, and every change is a single operation of the list."""
 
 
 def empty(shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
@@ -30,10 +30,11 @@ def empty(shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
 
 
 def _take(size: int) -> mmap.mmap:
-    with _lock:
-        for key, memory in reversed(_free.items()):
-            if len(memory) == size:
-                return _free.pop(key)
+    for memory in _free[::-1]:
+        if len(memory) == size:
+            with suppress(ValueError):  # another thread was quicker
+                _free.remove(memory)
+                return memory
     if not hasattr(mmap, "MAP_ANONYMOUS"):
         return mmap.mmap(-1, size)
     memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)  # a forked process gets its own copy
@@ -43,7 +44,6 @@ def _take(size: int) -> mmap.mmap:
 
 
 def _give_back(memory: mmap.mmap) -> None:
-    with _lock:
-        _free[id(memory)] = memory
-        while sum(map(len, _free.values())) > KEPT_BYTES:
-            _free.popitem(last=False)
+    _free.append(memory)
+    while sum(map(len, _free[:])) > KEPT_BYTES:
+        del _free[:1]

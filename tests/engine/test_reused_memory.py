@@ -11,7 +11,7 @@ def keep_little(monkeypatch):
     """Everything from a thousand bytes on is large; twenty thousand bytes are kept."""
     monkeypatch.setattr(reused_memory, "LARGE_BYTES", 1000)
     monkeypatch.setattr(reused_memory, "KEPT_BYTES", 20_000)
-    monkeypatch.setattr(reused_memory, "_free", type(reused_memory._free)())
+    monkeypatch.setattr(reused_memory, "_free", [])
 
 
 def test_what_is_gone_is_used_again(keep_little):
@@ -32,8 +32,8 @@ def test_what_is_gone_is_used_again(keep_little):
 def test_only_so_much_is_kept(keep_little):
     for size in (1000, 2000, 3000, 4000):
         reused_memory.empty((size,), torch.float32)
-    assert sum(map(len, reused_memory._free.values())) <= 20_000
-    assert [len(kept) for kept in reused_memory._free.values()] == [16_000]
+    assert sum(map(len, reused_memory._free)) <= 20_000
+    assert [len(kept) for kept in reused_memory._free] == [16_000]
 
 
 def test_gradients_in_such_memory_outlive_the_next(keep_little, make_scene, outcome):
