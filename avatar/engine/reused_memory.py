@@ -14,8 +14,8 @@ KEPT_BYTES = 1 << 30
 """Of free memory, the most that waits for its next use."""
 
 _free: list[mmap.mmap] = []
-"""The longest unused first. Memory may come back at any moment, in the middle of what is below, for that is when garbage
-is collected; so there is no lock to wait for, and every change is a single operation of the list."""
+"""The longest unused first. Memory may come back at any moment, in the middle of what is below, for that is when
+garbage is collected: hence no lock to wait for, and every change is a single operation of the list."""
 
 
 def empty(shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
