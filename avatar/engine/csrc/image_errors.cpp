@@ -28,7 +28,7 @@ template <class S> struct ImageErrorGradientArguments {
 
 namespace {
 
-constexpr int64_t kPixelsInChunk = 8192;
+constexpr int64_t kPixelsInChunk = 1024;  // few enough to add up in single precision
 constexpr double kSteep = 1e30;  // bounded, so steep a line is the sign
 
 // Between -1 and 1; what is no number stays none.
