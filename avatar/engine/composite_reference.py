@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from .packed import Composite, Packed, SampleWeights
+from .packed import Composite, Packed, SampleWeights, sums_of
 
 
 def weights_from_densities_reference(densities: Float[Tensor, " s"], packed: Packed) -> SampleWeights:
@@ -31,21 +31,12 @@ def accumulate_reference(weights: Float[Tensor, " s"], values: Float[Tensor, "s 
 
 def composite_reference(densities: Float[Tensor, " s"], values: Float[Tensor, "s d"], packed: Packed) -> Composite:
     """What ``composite`` does."""
-    return _composite(weights_from_densities_reference(densities, packed).weights, values, packed)
+    return sums_of(weights_from_densities_reference(densities, packed).weights, values, packed, accumulate_reference)
 
 
 def composite_alphas_reference(alphas: Float[Tensor, " s"], values: Float[Tensor, "s d"], packed: Packed) -> Composite:
     """What ``composite_alphas`` does."""
-    return _composite(weights_from_alphas_reference(alphas, packed).weights, values, packed)
-
-
-def _composite(weights: Tensor, values: Tensor, packed: Packed) -> Composite:
-    return Composite(
-        values=accumulate_reference(weights, values, packed),
-        opacities=accumulate_reference(weights, None, packed)[:, 0],
-        depths=accumulate_reference(weights, packed.middles.detach()[:, None], packed)[:, 0],
-        weights=weights,
-    )
+    return sums_of(weights_from_alphas_reference(alphas, packed).weights, values, packed, accumulate_reference)
 
 
 def _places(packed: Packed) -> tuple[Tensor, Tensor]:

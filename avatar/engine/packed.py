@@ -1,5 +1,6 @@
 """Samples of many rays in one row, ray after ray."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -63,3 +64,13 @@ class Composite(NamedTuple):
     opacities: Float[Tensor, " r"]
     depths: Float[Tensor, " r"]
     weights: Float[Tensor, " s"]
+
+
+def sums_of(weights: Tensor, values: Tensor, packed: Packed, accumulate: Callable[..., Tensor]) -> Composite:
+    """Sums along rays of weighted values, of the weights and of the middles, by a function like ``accumulate``."""
+    return Composite(
+        values=accumulate(weights, values, packed),
+        opacities=accumulate(weights, None, packed)[:, 0],
+        depths=accumulate(weights, packed.middles.detach()[:, None], packed)[:, 0],
+        weights=weights,
+    )

@@ -233,3 +233,21 @@ def needs_engine() -> None:
     """Skips where the compiled library is missing."""
     if compiled_variant() is None:
         pytest.skip("the compiled engine was not built")
+
+
+class Doubled(torch.autograd.Function):
+    """The identity with a planted error: its gradient is twice what it should be."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor) -> Tensor:
+        return x.clone()
+
+    @staticmethod
+    def backward(ctx, *gradients: Tensor) -> Tensor:
+        return 2 * gradients[0]
+
+
+@pytest.fixture
+def doubled() -> Callable[[Tensor], Tensor]:
+    """What a gradient check must catch: the identity with the gradient of its double."""
+    return Doubled.apply

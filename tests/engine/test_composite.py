@@ -85,28 +85,16 @@ def test_many_rays_and_a_long_one(name: str):
         assert (one - expected).abs().max() <= 1e-12 * expected.abs().max()
 
 
-class Doubled(torch.autograd.Function):
-    """The identity with a planted error: its gradient is twice what it should be."""
-
-    @staticmethod
-    def forward(ctx, x: Tensor) -> Tensor:
-        return x.clone()
-
-    @staticmethod
-    def backward(ctx, *gradients: Tensor) -> Tensor:
-        return 2 * gradients[0]
-
-
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("wrong", [None, 0, 1])
-def test_gradcheck_and_the_planted_error_it_must_find(name: str, wrong: int | None):
+def test_gradcheck_and_the_planted_error_it_must_find(name: str, wrong: int | None, doubled):
     packed = pack((0, 4, 1, 3))
     inputs = tuple(t.requires_grad_() for t in samples(packed, 2))
     if wrong == 1 and "weights" in name:
         return
 
     def outputs(*tensors: Tensor) -> tuple[Tensor, ...]:
-        given, values = (Doubled.apply(t) if i == wrong else t for i, t in enumerate(tensors))
+        given, values = (doubled(t) if i == wrong else t for i, t in enumerate(tensors))
         return apply(getattr(engine, name), given, values, packed)
 
     assert torch.autograd.gradcheck(outputs, inputs, nondet_tol=0.0, raise_exception=wrong is None) is (wrong is None)

@@ -196,18 +196,6 @@ def test_there_is_no_third_derivative():
         second.sum().backward()
 
 
-class Doubled(torch.autograd.Function):
-    """The identity with a planted error: its gradient is twice what it should be."""
-
-    @staticmethod
-    def forward(ctx, x: Tensor) -> Tensor:
-        return x.clone()
-
-    @staticmethod
-    def backward(ctx, *gradients: Tensor) -> Tensor:
-        return 2 * gradients[0]
-
-
 def few() -> tuple[Tensor, Tensor]:
     points, table = problem(3, HashGrid(num_levels=2, log2_table_size=4, base_resolution=2))
     return (0.1 + 0.8 * points[:1]).requires_grad_(), table.requires_grad_()
@@ -216,12 +204,14 @@ def few() -> tuple[Tensor, Tensor]:
 @pytest.mark.parametrize("interpolation", ["linear", "smoothstep"])
 @pytest.mark.parametrize("check", [torch.autograd.gradcheck, torch.autograd.gradgradcheck])
 @pytest.mark.parametrize("wrong", [None, "points", "table"])
-def test_gradients_by_finite_differences_and_the_planted_error_they_must_find(interpolation, check, wrong: str | None):
+def test_gradients_by_finite_differences_and_the_planted_error_they_must_find(
+    interpolation, check, wrong: str | None, doubled
+):
     grid = HashGrid(num_levels=2, log2_table_size=4, base_resolution=2, interpolation=interpolation)
 
     def encode(points: Tensor, table: Tensor) -> Tensor:
-        points = Doubled.apply(points) if wrong == "points" else points
-        return hash_encode(points, Doubled.apply(table) if wrong == "table" else table, grid)
+        points = doubled(points) if wrong == "points" else points
+        return hash_encode(points, doubled(table) if wrong == "table" else table, grid)
 
     if wrong is None:
         assert check(encode, few(), nondet_tol=0.0)

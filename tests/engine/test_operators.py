@@ -9,21 +9,9 @@ from avatar.engine import Influences, RasterizeOptions, Skinnable, image_errors,
 pytestmark = pytest.mark.usefixtures("needs_engine")
 
 
-class Doubled(torch.autograd.Function):
-    """The identity with a planted error: its gradient is twice what it should be."""
-
-    @staticmethod
-    def forward(ctx, x: Tensor) -> Tensor:
-        return x.clone()
-
-    @staticmethod
-    def backward(ctx, *gradients: Tensor) -> Tensor:
-        return 2 * gradients[0]
-
-
-def planted(inputs: dict[str, Tensor], wrong: str | None) -> dict[str, Tensor]:
+def planted(inputs: dict[str, Tensor], wrong: str | None, doubled) -> dict[str, Tensor]:
     """The inputs, one of them with the planted error."""
-    return {name: Doubled.apply(t) if name == wrong else t for name, t in inputs.items()}
+    return {name: doubled(t) if name == wrong else t for name, t in inputs.items()}
 
 
 def tiny(make_scene, **fields):
@@ -33,12 +21,12 @@ def tiny(make_scene, **fields):
 
 
 @pytest.mark.parametrize("wrong", [None, "means", "quats", "scales", "opacities", "colors", "camera_from_world"])
-def test_rasterize_gradcheck_and_the_planted_error_it_must_find(wrong: str | None, make_scene):
+def test_rasterize_gradcheck_and_the_planted_error_it_must_find(wrong: str | None, make_scene, doubled):
     scene = tiny(make_scene, sh_degree=1, options=RasterizeOptions(depth="expected", antialiased=True))
     inputs = {name: t.requires_grad_() for name, t in scene.inputs().items()}
 
     def images(*tensors: Tensor) -> tuple[Tensor, Tensor]:
-        changed = planted(dict(zip(inputs, tensors, strict=True)), wrong)
+        changed = planted(dict(zip(inputs, tensors, strict=True)), wrong, doubled)
         return rasterize(*scene.replace(changed))[:2]
 
     is_right = torch.autograd.gradcheck(images, tuple(inputs.values()), nondet_tol=0.0, raise_exception=wrong is None)
@@ -59,12 +47,12 @@ def skinned(seed: int = 0) -> tuple[Tensor, ...]:
 
 @pytest.mark.parametrize("wrong", [None, "points", "quats", "weights", "joints"])
 @pytest.mark.parametrize("fraction", [0.0, 0.4, 1.0])
-def test_skin_gradcheck_and_the_planted_error_it_must_find(wrong: str | None, fraction: float):
+def test_skin_gradcheck_and_the_planted_error_it_must_find(wrong: str | None, fraction: float, doubled):
     points, quats, normals, ids, weights, joints = skinned()
     inputs = {"points": points, "quats": quats, "weights": weights, "joints": joints}
 
     def posed(*tensors: Tensor) -> tuple[Tensor, Tensor]:
-        changed = planted(dict(zip(inputs, tensors, strict=True)), wrong)
+        changed = planted(dict(zip(inputs, tensors, strict=True)), wrong, doubled)
         rest = Skinnable(changed["points"], changed["quats"], normals)
         return skin(rest, Influences(ids, changed["weights"]), changed["joints"], dqs_fraction=fraction)[:2]
 
@@ -74,11 +62,11 @@ def test_skin_gradcheck_and_the_planted_error_it_must_find(wrong: str | None, fr
 
 
 @pytest.mark.parametrize("is_wrong", [False, True])
-def test_ssim_gradcheck_and_the_planted_error_it_must_find(is_wrong: bool):
+def test_ssim_gradcheck_and_the_planted_error_it_must_find(is_wrong: bool, doubled):
     image, target = torch.rand(2, 13, 6, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
 
     def similarity(image: Tensor) -> Tensor:
-        return ssim(Doubled.apply(image) if is_wrong else image, target)
+        return ssim(doubled(image) if is_wrong else image, target)
 
     is_right = torch.autograd.gradcheck(similarity, (image.requires_grad_(),), raise_exception=not is_wrong)
     assert is_right is not is_wrong
@@ -86,14 +74,14 @@ def test_ssim_gradcheck_and_the_planted_error_it_must_find(is_wrong: bool):
 
 @pytest.mark.parametrize("wrong", [None, "color", "alpha"])
 @pytest.mark.parametrize("huber_delta", [0.0, 0.3])
-def test_image_errors_gradcheck_and_the_planted_error_it_must_find(wrong: str | None, huber_delta: float):
+def test_image_errors_gradcheck_and_the_planted_error_it_must_find(wrong: str | None, huber_delta: float, doubled):
     generator = torch.Generator().manual_seed(0)
     color, target = torch.rand(2, 9, 6, 3, generator=generator, dtype=torch.float64)
     alpha = 0.1 + 0.8 * torch.rand(9, 6, generator=generator, dtype=torch.float64)
     inputs = {"color": color.requires_grad_(), "alpha": alpha.requires_grad_()}
 
     def errors(*tensors: Tensor) -> tuple[Tensor, ...]:
-        changed = planted(dict(zip(inputs, tensors, strict=True)), wrong)
+        changed = planted(dict(zip(inputs, tensors, strict=True)), wrong, doubled)
         return image_errors(changed["color"], changed["alpha"], target, target[..., 0] > 0.5, huber_delta=huber_delta)
 
     is_right = torch.autograd.gradcheck(errors, tuple(inputs.values()), nondet_tol=0.0, raise_exception=wrong is None)

@@ -3,6 +3,7 @@
 
 #include "buffer.h"
 #include "pool.h"
+#include "quat.h"
 
 namespace AVATAR_ISA {
 
@@ -26,21 +27,6 @@ template <class S> struct KinematicsGradientArguments {
 
 namespace {
 
-template <class S> void matrix_of(const S* q, S* r) {
-  const S w = q[0], x = q[1], y = q[2], z = q[3];
-  r[0] = 1 - 2 * (y * y + z * z), r[1] = 2 * (x * y - w * z), r[2] = 2 * (x * z + w * y);
-  r[3] = 2 * (x * y + w * z), r[4] = 1 - 2 * (x * x + z * z), r[5] = 2 * (y * z - w * x);
-  r[6] = 2 * (x * z - w * y), r[7] = 2 * (y * z + w * x), r[8] = 1 - 2 * (x * x + y * y);
-}
-
-template <class S> void matrix_gradient(const S* q, const S* v, S* out) {
-  const S w = q[0], x = q[1], y = q[2], z = q[3];
-  out[0] = 2 * (x * (v[7] - v[5]) + y * (v[2] - v[6]) + z * (v[3] - v[1]));
-  out[1] = 2 * (y * (v[1] + v[3]) + z * (v[2] + v[6]) + w * (v[7] - v[5]) - 2 * x * (v[4] + v[8]));
-  out[2] = 2 * (x * (v[1] + v[3]) + z * (v[5] + v[7]) + w * (v[2] - v[6]) - 2 * y * (v[0] + v[8]));
-  out[3] = 2 * (x * (v[2] + v[6]) + y * (v[5] + v[7]) + w * (v[3] - v[1]) - 2 * z * (v[0] + v[4]));
-}
-
 // Rotations of the joints in the world stay where the result has them: rows of four, the last column the translation.
 template <class S> int64_t kinematics(const KinematicsArguments<S>& a) {
   const KinematicsScene<S>& scene = a.scene;
@@ -52,7 +38,7 @@ template <class S> int64_t kinematics(const KinematicsArguments<S>& a) {
       for (int64_t j = 0; j < scene.joints; j++) {
         const int64_t parent = scene.parents[j];
         S local[9], *out = a.posed + 16 * (b * scene.joints + j), *head = heads + 3 * j;
-        matrix_of(scene.quats + 4 * (b * scene.joints + j), local);
+        matrix_from_unit_quat(scene.quats + 4 * (b * scene.joints + j), local);
         const S* above = a.posed + 16 * (b * scene.joints + std::max<int64_t>(parent, 0));
         for (int r = 0; r < 3; r++) {
           head[r] = parent < 0 ? a.roots[3 * b + r] : heads[3 * parent + r];
@@ -93,7 +79,7 @@ template <class S> void pose_backward(const KinematicsGradientArguments<S>& a, i
     const S *v_head = v_heads + 3 * j, *v_rotation = v_rotations + 9 * j, *posed = a.posed + 16 * (first + j);
     const S* v_translation = a.v_posed + 16 * (first + j) + 3;
     S local[9], v_local[9], *v_rest = a.joints_rest + 3 * (first + j);
-    matrix_of(scene.quats + 4 * (first + j), local);
+    matrix_from_unit_quat(scene.quats + 4 * (first + j), local);
     for (int k = 0; k < 3; k++) {
       for (int r = 0; r < 3; r++) v_rest[k] -= posed[4 * r + k] * v_translation[4 * r];
     }

@@ -4,6 +4,7 @@
 #include <limits>
 #include <type_traits>
 
+#include "quat.h"
 #include "rows.h"
 #include "spherical_harmonics.h"
 #include "state.h"
@@ -45,14 +46,6 @@ template <class S> AVATAR_INLINE int64_t color_offset(const RasterizeScene<S>& s
 template <class S> AVATAR_INLINE void prefetch_row(const S* table, int64_t stride, int64_t row) {
   const char *begin = reinterpret_cast<const char*>(table + row * stride), *end = begin + stride * sizeof(S);
   for (const char* line = begin; line < end; line += 64) __builtin_prefetch(line);
-}
-
-template <class S> AVATAR_INLINE void matrix_from_unit_quat(const Vec<S>* q, Vec<S>* r) {
-  const Vec<S>&w = q[0], &x = q[1], &y = q[2], &z = q[3];
-  const S one = 1, two = 2;
-  r[0] = one - two * (y * y + z * z), r[1] = two * (x * y - w * z), r[2] = two * (x * z + w * y);
-  r[3] = two * (x * y + w * z), r[4] = one - two * (x * x + z * z), r[5] = two * (y * z - w * x);
-  r[6] = two * (x * z - w * y), r[7] = two * (y * z + w * x), r[8] = one - two * (x * x + y * y);
 }
 
 template <class S> AVATAR_INLINE void to_camera(const CameraState<S>& camera, const Vec<S>* mean, Vec<S>* point) {

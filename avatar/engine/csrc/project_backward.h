@@ -46,12 +46,8 @@ AVATAR_INLINE void antialias_gradient(const Vec<S>* cov, const Vec<S>& factor, c
 // v_R of the rotation matrix of a unit quaternion into the (unnormalised) quaternion.
 template <class S>
 AVATAR_INLINE void quat_gradient(const Vec<S>* q, const Vec<S>& inverse_norm, const Vec<S>* v, Vec<S>* out) {
-  const Vec<S>&w = q[0], &x = q[1], &y = q[2], &z = q[3];
-  out[0] = S(2) * (x * (v[7] - v[5]) + y * (v[2] - v[6]) + z * (v[3] - v[1]));
-  out[1] = S(2) * (y * (v[1] + v[3]) + z * (v[2] + v[6]) + w * (v[7] - v[5]) - S(2) * x * (v[4] + v[8]));
-  out[2] = S(2) * (x * (v[1] + v[3]) + z * (v[5] + v[7]) + w * (v[2] - v[6]) - S(2) * y * (v[0] + v[8]));
-  out[3] = S(2) * (x * (v[2] + v[6]) + y * (v[5] + v[7]) + w * (v[3] - v[1]) - S(2) * z * (v[0] + v[4]));
-  const Vec<S> along = out[0] * w + out[1] * x + out[2] * y + out[3] * z;
+  matrix_gradient(q, v, out);
+  const Vec<S> along = out[0] * q[0] + out[1] * q[1] + out[2] * q[2] + out[3] * q[3];
   for (int k = 0; k < 4; k++) out[k] = (out[k] - along * q[k]) * inverse_norm;
 }
 

@@ -32,4 +32,20 @@ template <class T> AVATAR_INLINE void rotate(const Quat<T>& q, const T* v, T* ou
   out[2] = v[2] + q.w * s + q.x * r - q.y * p;
 }
 
+// Of a unit quaternion, row by row.
+template <class T> AVATAR_INLINE void matrix_from_unit_quat(const T* q, T* r) {
+  const T &w = q[0], &x = q[1], &y = q[2], &z = q[3];
+  r[0] = 1 - 2 * (y * y + z * z), r[1] = 2 * (x * y - w * z), r[2] = 2 * (x * z + w * y);
+  r[3] = 2 * (x * y + w * z), r[4] = 1 - 2 * (x * x + z * z), r[5] = 2 * (y * z - w * x);
+  r[6] = 2 * (x * z - w * y), r[7] = 2 * (y * z + w * x), r[8] = 1 - 2 * (x * x + y * y);
+}
+// `v`, the gradient of that matrix, to the four numbers as they stand.
+template <class T> AVATAR_INLINE void matrix_gradient(const T* q, const T* v, T* out) {
+  const T &w = q[0], &x = q[1], &y = q[2], &z = q[3];
+  out[0] = 2 * (x * (v[7] - v[5]) + y * (v[2] - v[6]) + z * (v[3] - v[1]));
+  out[1] = 2 * (y * (v[1] + v[3]) + z * (v[2] + v[6]) + w * (v[7] - v[5]) - 2 * x * (v[4] + v[8]));
+  out[2] = 2 * (x * (v[1] + v[3]) + z * (v[5] + v[7]) + w * (v[2] - v[6]) - 2 * y * (v[0] + v[8]));
+  out[3] = 2 * (x * (v[2] + v[6]) + y * (v[5] + v[7]) + w * (v[3] - v[1]) - 2 * z * (v[0] + v[4]));
+}
+
 }  // namespace AVATAR_ISA

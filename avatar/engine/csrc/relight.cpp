@@ -3,7 +3,7 @@
 
 #include "buffer.h"
 #include "pool.h"
-#include "simd.h"
+#include "spherical_harmonics.h"
 
 namespace AVATAR_ISA {
 
@@ -26,7 +26,6 @@ template <class S> struct RelightGradientArguments {
 namespace {
 
 constexpr int kTerms = 8, kChunks = 16;  // of sums over points: fixed, so that they do not depend on the number of threads
-constexpr double kC0 = 0.28209479177387814;
 
 // The harmonics of degree 1 and 2, unnormalised.
 template <class S> AVATAR_INLINE void light_terms(const S* n, S* term) {
@@ -45,7 +44,7 @@ template <class S> AVATAR_INLINE void light_factor(const RelightScene<S>& scene,
 }
 
 template <class S> AVATAR_INLINE S colour(const RelightScene<S>& scene, int64_t i, int c) {
-  return scene.sh[3 * scene.harmonics * i + c] * S(kC0) + S(0.5) + (scene.added ? scene.added[3 * i + c] : S(0));
+  return scene.sh[3 * scene.harmonics * i + c] * S(kSh0) + S(0.5) + (scene.added ? scene.added[3 * i + c] : S(0));
 }
 
 template <class S> int64_t relight(const RelightArguments<S>& a) {
@@ -56,7 +55,7 @@ template <class S> int64_t relight(const RelightArguments<S>& a) {
       S term[kTerms], factor[3];
       light_factor(scene, i, term, factor);
       S* out = a.out + row * i;
-      for (int c = 0; c < 3; c++) out[c] = (colour(scene, i, c) * factor[c] - S(0.5)) * S(1 / kC0);
+      for (int c = 0; c < 3; c++) out[c] = (colour(scene, i, c) * factor[c] - S(0.5)) * S(1 / kSh0);
       for (int64_t k = 3; k < row; k++) out[k] = scene.sh[row * i + k] * factor[k % 3];
     }
   });
@@ -74,8 +73,8 @@ template <class S> int64_t relight_backward(const RelightGradientArguments<S>& a
       light_factor(scene, i, term, factor);
       const S* v_out = a.out + row * i;
       for (int c = 0; c < 3; c++) {
-        v_factor[c] = v_out[c] * S(1 / kC0) * colour(scene, i, c);
-        if (a.added) a.added[3 * i + c] = v_out[c] * S(1 / kC0) * factor[c];
+        v_factor[c] = v_out[c] * S(1 / kSh0) * colour(scene, i, c);
+        if (a.added) a.added[3 * i + c] = v_out[c] * S(1 / kSh0) * factor[c];
       }
       for (int64_t k = 0; k < row; k++) a.sh[row * i + k] = v_out[k] * factor[k % 3];
       for (int64_t k = 3; k < row; k++) v_factor[k % 3] += v_out[k] * scene.sh[row * i + k];

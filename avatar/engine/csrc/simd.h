@@ -119,10 +119,6 @@ AVATAR_COMPARE(less_equal, <=)
 AVATAR_COMPARE(greater_equal, >=)
 AVATAR_COMPARE(greater, >)
 #undef AVATAR_COMPARE
-template <class S, int L> AVATAR_INLINE Mask<S, L> and_not(Mask<S, L> a, const Mask<S, L>& b) {
-  AVATAR_EACH a.p[k] = a.p[k] & ~b.p[k];
-  return a;
-}
 template <class S, int L> AVATAR_INLINE Vec<S, L> select(const Mask<S, L>& m, const Vec<S, L>& a, const Vec<S, L>& b) {
   Vec<S, L> v;
   AVATAR_EACH v.p[k] = m.p[k] ? a.p[k] : b.p[k];
@@ -179,9 +175,6 @@ AVATAR_COMPARE(greater, _CMP_GT_OQ)
 #undef AVATAR_COMPARE
 template <> AVATAR_INLINE Mask<float> operator&<float>(Mask<float> a, const Mask<float>& b) {
   return {static_cast<__mmask16>(a.bits & b.bits)};
-}
-template <> AVATAR_INLINE Mask<float> and_not<float>(Mask<float> a, const Mask<float>& b) {
-  return {static_cast<__mmask16>(a.bits & ~b.bits)};
 }
 template <> AVATAR_INLINE Vec<float> select<float>(const Mask<float>& m, const Vec<float>& a, const Vec<float>& b) {
   return {{_mm512_mask_blend_ps(m.bits, b.p[0], a.p[0])}};

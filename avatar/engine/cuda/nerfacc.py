@@ -15,7 +15,7 @@ from ..composite_reference import (
     weights_from_densities_reference,
 )
 from ..march import MAX_STEPS, TOO_MANY_STEPS, OccupancyGrid, Rays, check_march, march_reference, planes_of, spans_in
-from ..packed import Composite, Packed, SampleWeights
+from ..packed import Composite, Packed, SampleWeights, sums_of
 from .extras import extra
 
 LARGEST_ALPHA = 1 - 2**-24
@@ -98,21 +98,12 @@ def accumulate(weights: Float[Tensor, " s"], values: Float[Tensor, "s d"] | None
 
 def composite(densities: Float[Tensor, " s"], values: Float[Tensor, "s d"], packed: Packed) -> Composite:
     """What ``avatar.engine.composite`` does."""
-    return _composite(weights_from_densities(densities, packed).weights, values, packed)
+    return sums_of(weights_from_densities(densities, packed).weights, values, packed, accumulate)
 
 
 def composite_alphas(alphas: Float[Tensor, " s"], values: Float[Tensor, "s d"], packed: Packed) -> Composite:
     """What ``avatar.engine.composite_alphas`` does."""
-    return _composite(weights_from_alphas(alphas, packed).weights, values, packed)
-
-
-def _composite(weights: Tensor, values: Tensor, packed: Packed) -> Composite:
-    return Composite(
-        values=accumulate(weights, values, packed),
-        opacities=accumulate(weights, None, packed)[:, 0],
-        depths=accumulate(weights, packed.middles.detach()[:, None], packed)[:, 0],
-        weights=weights,
-    )
+    return sums_of(weights_from_alphas(alphas, packed).weights, values, packed, accumulate)
 
 
 def _check_tensor(function: str, name: str, tensor: Tensor) -> None:
