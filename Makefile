@@ -56,7 +56,7 @@ cross-check:
 
 # On a machine with a GPU, by an interpreter with a CUDA build of torch; nothing is installed for it.
 gpu-check:
-	PYTHONPATH=. $(GPU_PYTHON) -c "import avatar; avatar.__path__.append('.'); from avatar.tools.gpu_check import main; main()"
+	PYTHONPATH=.:$$PYTHONPATH $(GPU_PYTHON) -c "import avatar; avatar.__path__.append('.'); from avatar.tools.gpu_check import main; main()"
 
 clean:
 	rm -rf build $(VENV) runs

@@ -85,7 +85,12 @@ def _version(package: str) -> str:
 def _run_tests(path: Path) -> Row:
     """All tests marked ``cuda``: how many passed, failed and were skipped."""
     words = [sys.executable, "-m", "pytest", "-q", "-rs", "-m", "cuda", f"--junitxml={path.resolve()}"]
-    subprocess.run(words, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, check=False)
+    subprocess.run(
+        words,
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])},
+        check=False,
+    )
     suites = list(ElementTree.parse(path).iter("testsuite")) if path.is_file() else []
     count = {
         name: sum(int(suite.get(name, 0)) for suite in suites) for name in ("tests", "failures", "errors", "skipped")
