@@ -32,9 +32,11 @@ from .skinning import blend_dual_quats, blend_rotations, blend_transforms, dqs, 
 from .spherical_harmonics import SH_C0, evaluate_sh, sh_basis
 from .topology import (
     cotangent_laplacian,
+    cotangent_weights,
     edges,
     face_neighbours,
     farthest_point_sampling,
+    interior_edges,
     uniform_laplacian,
     vertex_normals,
 )
@@ -49,6 +51,7 @@ __all__ = [
     "blend_transforms",
     "conjugate_quats",
     "cotangent_laplacian",
+    "cotangent_weights",
     "dense_weights",
     "dqs",
     "dual_quats_from_rigid",
@@ -57,6 +60,7 @@ __all__ = [
     "face_neighbours",
     "farthest_point_sampling",
     "forward_kinematics",
+    "interior_edges",
     "interpolate",
     "inverse_lbs",
     "invert_rigid",

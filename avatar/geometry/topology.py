@@ -44,6 +44,33 @@ def uniform_laplacian(values: Float[Tensor, "*b v d"], edges: Int[Tensor, "e 2"]
     return sums / torch.bincount(edges.flatten(), minlength=values.shape[-2]).clamp_min(1)[:, None]
 
 
+def interior_edges(faces: Int[Tensor, "t 3"]) -> tuple[Int[Tensor, "e 2"], Int[Tensor, "e 2"]]:
+    """Every edge between two triangles once: its vertices, the smaller first, and the triangles."""
+    sides = torch.stack([faces, faces.roll(-1, 1)], 2).long().sort(2).values.flatten(0, 1)
+    others = face_neighbours(faces).flatten()
+    owners = torch.arange(len(others), device=faces.device) // 3
+    is_first = owners < others
+    return sides[is_first], torch.stack([owners, others], 1)[is_first]
+
+
+def cotangent_weights(
+    vertices: Float[Tensor, "v 3"], faces: Int[Tensor, "t 3"]
+) -> tuple[Int[Tensor, "e 2"], Float[Tensor, " e"]]:
+    """``edges(faces)``, and for each ``(cot a + cot b) / 2`` of the angles opposite it: negative over obtuse ones."""
+    ends = edges(faces)
+    width = ends.max() + 1
+    keys = ends[:, 0] * width + ends[:, 1]
+    weights = torch.zeros_like(vertices[:1, 0]).expand(len(ends))
+    for corner in range(3):
+        apex, start, end = (faces[:, (corner + turn) % 3].long() for turn in range(3))
+        left, right = vertices[start] - vertices[apex], vertices[end] - vertices[apex]
+        doubled_areas = torch.linalg.vector_norm(torch.linalg.cross(left, right), dim=-1)
+        halves = 0.5 * (left * right).sum(-1) / doubled_areas.clamp_min(1e-12)
+        rows = torch.searchsorted(keys, torch.minimum(start, end) * width + torch.maximum(start, end))
+        weights = weights.index_add(0, rows, halves)
+    return ends, weights
+
+
 def cotangent_laplacian(
     values: Float[Tensor, "*b v d"], vertices: Float[Tensor, "v 3"], faces: Int[Tensor, "t 3"]
 ) -> Float[Tensor, "*b v d"]:
@@ -52,15 +79,10 @@ def cotangent_laplacian(
     Integrated over the vertex's dual cell, not a mean over it (Meyer et al. 2003, equation 8): of the vertices
     themselves it is minus twice the mean curvature normal times the cell's area.
     """
-    total = torch.zeros_like(values)
-    for corner in range(3):
-        apex, start, end = (faces[:, (corner + turn) % 3] for turn in range(3))
-        left, right = vertices[start] - vertices[apex], vertices[end] - vertices[apex]
-        doubled_areas = torch.linalg.vector_norm(torch.linalg.cross(left, right), dim=-1)
-        halves = 0.5 * (left * right).sum(-1) / doubled_areas.clamp_min(1e-12)
-        flow = halves[:, None] * (values.index_select(-2, end) - values.index_select(-2, start))
-        total = total.index_add(-2, start, flow).index_add(-2, end, -flow)
-    return total
+    ends, weights = cotangent_weights(vertices, faces)
+    start, end = ends.unbind(1)
+    flow = weights[:, None] * (values.index_select(-2, end) - values.index_select(-2, start))
+    return torch.zeros_like(values).index_add(-2, start, flow).index_add(-2, end, -flow)
 
 
 def farthest_point_sampling(points: Float[Tensor, "n 3"], count: int) -> Int[Tensor, " {count}"]:

@@ -1,6 +1,6 @@
 """Rendering and Frame to scalar terms."""
 
 from .image import LossConfig, Losses, compare
-from .surface import Stretch
+from .surface import SurfaceConfig, SurfaceTerms
 
-__all__ = ["LossConfig", "Losses", "Stretch", "compare"]
+__all__ = ["LossConfig", "Losses", "SurfaceConfig", "SurfaceTerms", "compare"]

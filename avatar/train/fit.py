@@ -20,7 +20,7 @@ from avatar.checkpoint import (
     to_json,
     write_checkpoint,
 )
-from avatar.losses import LossConfig, Stretch, compare
+from avatar.losses import LossConfig, SurfaceConfig, SurfaceTerms, compare
 from avatar.model import Avatar, AvatarConfig
 from avatar.render import Device, RenderConfig, render
 from avatar.structs import Capture, Frame, Split
@@ -66,7 +66,7 @@ class FitConfig:
         losses: what the pictures ask for.
         rates: step sizes, times ``rate_factor`` over the run.
         adapt: how the number of Gaussians changes.
-        stretch: weight of the displacement's smoothness.
+        surface: what keeps the displaced template smooth.
         pose_prior: weight of the squared pose corrections.
         checkpoint_seconds: time between checkpoints.
         seed: of everything random.
@@ -77,13 +77,13 @@ class FitConfig:
     rates: LearningRates = field(default_factory=LearningRates)
     rate_factor: Schedule = field(default_factory=lambda: Schedule(knots=((0.3, 1.0), (1.0, 0.08))))
     adapt: AdaptConfig = field(default_factory=AdaptConfig)
-    stretch: float = 3.0
+    surface: SurfaceConfig = field(default_factory=SurfaceConfig)
     pose_prior: float = 1.0
     checkpoint_seconds: float = 20.0
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("stretch", "pose_prior", "checkpoint_seconds"):
+        for name in ("pose_prior", "checkpoint_seconds"):
             if not getattr(self, name) >= 0:
                 raise ValueError(f"FitConfig.{name}: expected zero or more, got {getattr(self, name)}")
 
@@ -117,7 +117,7 @@ class Fit:
             self._resume()
         else:
             self._begin()
-        self._stretch = Stretch(self.avatar.template)
+        self._surface = SurfaceTerms(self.avatar.template, config.surface)
         self._events = Events(run / "events.jsonl", self.step)
         self._saved_at = self.seconds
         self._recent: list[tuple[float, float]] = []
@@ -241,7 +241,7 @@ class Fit:
         return float(terms.total.detach()), -10 * math.log10(max(float(error), 1e-10))
 
     def _regularisation(self) -> Tensor:
-        total = self.config.stretch * self._stretch(self.avatar.canonical.displacement)
+        total = self._surface(self.avatar.canonical.displacement)
         if self.avatar.refinement is not None:
             total = total + self.config.pose_prior * self.avatar.refinement.axis_angles.square().mean()
         return total

@@ -5,7 +5,15 @@ import torch
 from torch import Tensor
 from torch.autograd import gradcheck
 
-from avatar.geometry import cotangent_laplacian, edges, farthest_point_sampling, uniform_laplacian, vertex_normals
+from avatar.geometry import (
+    cotangent_laplacian,
+    cotangent_weights,
+    edges,
+    farthest_point_sampling,
+    interior_edges,
+    uniform_laplacian,
+    vertex_normals,
+)
 
 SQUARE = torch.tensor([[0, 1, 2], [0, 2, 3]])
 
@@ -114,3 +122,34 @@ def test_gradients():
     assert gradcheck(lambda v: vertex_normals(v, faces), vertices)
     assert gradcheck(lambda v: uniform_laplacian(v, edges(faces)), vertices)
     assert gradcheck(lambda v: cotangent_laplacian(v, v, faces), vertices)
+
+
+def test_cotangent_weights_belong_to_the_opposite_edge() -> None:
+    """Legs of 2 and 1: no weight opposite the right angle; half of 1/2 and of 2 opposite the others."""
+    corners = torch.tensor([[0.0, 0, 0], [2, 0, 0], [0, 1, 0]], dtype=torch.float64)
+    ends, weights = cotangent_weights(corners, torch.tensor([[0, 1, 2]]))
+    assert ends.tolist() == [[0, 1], [0, 2], [1, 2]]
+    torch.testing.assert_close(weights, corners.new_tensor([0.25, 1.0, 0.0]))
+
+
+def test_cotangent_weights_add_over_both_triangles() -> None:
+    """The diagonal of a square has right angles on both sides, each side of it one of 45 degrees."""
+    corners = torch.tensor([[0.0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0]])
+    ends, weights = cotangent_weights(corners, SQUARE)
+    assert dict(zip(map(tuple, ends.tolist()), weights.tolist(), strict=True)) == pytest.approx(
+        {(0, 1): 0.5, (0, 2): 0.0, (0, 3): 0.5, (1, 2): 0.5, (2, 3): 0.5}
+    )
+
+
+def test_interior_edges_of_a_square() -> None:
+    ends, triangles = interior_edges(SQUARE)
+    assert (ends.tolist(), triangles.tolist()) == ([[0, 2]], [[0, 1]])
+
+
+def test_interior_edges_of_a_closed_surface_are_all() -> None:
+    _, faces = icosphere(2)
+    ends, triangles = interior_edges(faces)
+    assert sorted(ends.tolist()) == edges(faces).tolist()
+    assert torch.bincount(triangles.flatten()).tolist() == [3] * len(faces)
+    shared = (faces[triangles][..., None] == ends[:, None, None]).flatten(2, 3).sum(2)
+    assert bool((shared == 2).all())

@@ -1,13 +1,15 @@
-"""The stretch of a displacement, by hand and by its laws."""
+"""What a displacement costs, by hand and by laws."""
 
 import math
 
 import pytest
 import torch
+import trimesh
 from torch import Tensor
 
 from avatar.geometry import matrices_from_axis_angles
-from avatar.losses import Stretch
+from avatar.losses import SurfaceConfig, SurfaceTerms
+from avatar.losses.surface import Creases, Stretch, ThinPlate, Umbrella
 from avatar.structs import Mesh
 
 
@@ -74,3 +76,106 @@ def test_an_edge_of_two_triangles_counts_once() -> None:
     displacement = torch.zeros(4, 3)
     displacement[2, 2] = 1.0  # at the ends of two sides and of the diagonal
     assert float(Stretch(square)(displacement)) == pytest.approx((1 + 1 + 1 / math.sqrt(2) ** 2) / 15)
+
+
+def hexagon() -> Mesh:
+    """Six equilateral triangles of side one around vertex 0."""
+    angles = torch.arange(6) * math.pi / 3
+    ring = torch.stack([angles.cos(), angles.sin(), torch.zeros(6)], 1)
+    faces = torch.tensor([[0, 1 + i, 1 + (i + 1) % 6] for i in range(6)])
+    return Mesh(vertices=torch.cat([torch.zeros(1, 3), ring]), faces=faces)
+
+
+def sphere(level: int, radius_m: float = 0.3) -> Mesh:
+    ball = trimesh.creation.icosphere(level, radius_m)
+    return Mesh(vertices=torch.tensor(ball.vertices).float(), faces=torch.tensor(ball.faces))
+
+
+def raised(mesh: Mesh) -> Tensor:
+    """Vertex 0 by a metre."""
+    displacement = torch.zeros_like(mesh.vertices)
+    displacement[0, 2] = 1.0
+    return displacement
+
+
+def test_umbrella_by_hand() -> None:
+    """The middle is a metre above its neighbours; each of them is a third of that below the mean of its three."""
+    assert float(Umbrella(hexagon())(raised(hexagon()))) == pytest.approx((1 + 6 / 9) / 21)
+
+
+def test_thin_plate_by_hand() -> None:
+    """Weights of the root of a third, six of them, over a third of the hexagon; its border is left out."""
+    assert float(ThinPlate(hexagon())(raised(hexagon()))) == pytest.approx(12 / (math.sqrt(3) / 2), rel=1e-5)
+
+
+def test_thin_plate_is_free_for_a_sheet_that_is_sheared() -> None:
+    mesh = hexagon()
+    assert float(ThinPlate(mesh)(mesh.vertices @ torch.tensor([[0.3, 0.1, 1], [0.7, -1, 0], [0, 0, 1]]))) < 1e-10
+
+
+def test_an_edge_under_obtuse_corners_has_no_weight() -> None:
+    """A tetrahedron pressed flat: over its long edge both corners are obtuse, so its ends do not pull at each other."""
+    corners = torch.tensor([[-1.0, 0, 0], [1, 0, 0], [0, 0.2, 0.1], [0, -0.2, 0.1]])
+    mesh = Mesh(vertices=corners, faces=torch.tensor([[0, 1, 2], [1, 0, 3], [1, 3, 2], [0, 2, 3]]))
+    displacement = torch.zeros(4, 3, requires_grad=True)
+    row = ThinPlate(mesh)._laplacian(displacement)[0, 2]
+    (pull,) = torch.autograd.grad(row, displacement)
+    assert float(pull[1, 2]) == 0
+    assert float(pull[2, 2]) > 0
+
+
+@pytest.mark.parametrize("degrees", [0, 60, 90, 180])
+def test_one_fold_by_hand(degrees: int) -> None:
+    """The diagonal of a unit square: 3 * 2 / 1 of one minus the cosine."""
+    corners = torch.tensor([[0.0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0]])
+    square = Mesh(vertices=corners, faces=torch.tensor([[0, 1, 2], [0, 2, 3]]))
+    axis = torch.tensor([1.0, 1, 0]) / math.sqrt(2)
+    folded = corners.clone()
+    folded[3] = matrices_from_axis_angles(math.radians(degrees) * axis) @ corners[3]
+    expected = 6 * (1 - math.cos(math.radians(degrees)))
+    assert float(Creases(square)(folded)) == pytest.approx(expected, abs=1e-5)
+
+
+@pytest.mark.parametrize("term", [ThinPlate, Creases])
+def test_bending_is_the_same_on_a_finer_and_on_a_larger_sphere(term: type[ThinPlate] | type[Creases]) -> None:
+    """The Laplacian of the place on a sphere is twice the normal over the radius: 4 / r^2 * 4 pi r^2 = 16 pi."""
+    coarse, fine, large = sphere(2), sphere(3), sphere(3, 1.2)
+    costs = [float(term(mesh)(mesh.vertices)) for mesh in (coarse, fine, large)]
+    assert costs[0] == pytest.approx(costs[1], rel=0.03)
+    assert costs[1] == pytest.approx(costs[2], rel=1e-3)
+    if term is ThinPlate:
+        assert costs[1] == pytest.approx(16 * math.pi, rel=0.02)
+
+
+@pytest.mark.parametrize("term", [Umbrella, ThinPlate])
+def test_laplacians_do_not_see_a_shift_and_are_quadratic(term: type[Umbrella] | type[ThinPlate]) -> None:
+    mesh, displacement = tetrahedron(), some()
+    cost = float(term(mesh)(displacement))
+    assert float(term(mesh)(3 * displacement + 2)) == pytest.approx(9 * cost, rel=1e-4)
+    larger = Mesh(vertices=4 * mesh.vertices, faces=mesh.faces)
+    assert float(term(larger)(4 * displacement)) == pytest.approx(cost, rel=1e-4)
+
+
+def test_gradients_are_right() -> None:
+    mesh = sphere(0)
+    double = Mesh(vertices=mesh.vertices.double(), faces=mesh.faces)
+    terms = SurfaceTerms(double, SurfaceConfig(stretch=1.0, umbrella=2.0, thin_plate=0.3, creases=0.2))
+    displacement = 0.05 * torch.randn(12, 3, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    assert torch.autograd.gradcheck(terms, displacement.requires_grad_())
+
+
+def test_terms_are_a_weighted_sum() -> None:
+    mesh, displacement = tetrahedron(), some()
+    total = SurfaceTerms(mesh, SurfaceConfig(stretch=3.0, umbrella=0.5, thin_plate=0.25, creases=2.0))(displacement)
+    parts = 3 * Stretch(mesh)(displacement) + 0.5 * Umbrella(mesh)(displacement)
+    parts = parts + 0.25 * ThinPlate(mesh)(displacement) + 2 * Creases(mesh)(mesh.vertices + displacement)
+    torch.testing.assert_close(total, parts)
+    nothing = SurfaceTerms(mesh, SurfaceConfig(stretch=0.0))(displacement)
+    assert float(nothing) == 0
+
+
+@pytest.mark.parametrize("name", ["stretch", "umbrella", "thin_plate", "creases"])
+@pytest.mark.parametrize("value", [-1.0, math.nan])
+def test_weights_are_checked(name: str, value: float) -> None:
+    with pytest.raises(ValueError, match=rf"SurfaceConfig\.{name}: expected zero or more"):
+        SurfaceConfig(**{name: value})

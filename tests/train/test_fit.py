@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from avatar.checkpoint import load_avatar, newest_checkpoint
+from avatar.losses import SurfaceConfig
 from avatar.structs import Capture, Split
 from avatar.train import Fit, FitConfig, Limits, StepReport, read_events
 
@@ -175,13 +176,14 @@ def test_unwanted_parts_are_not_learnt(start: Start, recipe: FitConfig, tmp_path
     assert bool(fit.avatar.canonical.offsets.any())
 
 
-@pytest.mark.parametrize("weight", ["stretch", "pose_prior"])
+@pytest.mark.parametrize("weight", ["surface", "pose_prior"])
 def test_priors_hold_back(weight: str, start: Start, recipe: FitConfig, tmp_path: Path) -> None:
     sizes = []
     for value in (0.0, 1e6):
-        fit = run_to(start(tmp_path / str(value), replace(recipe, **{weight: value}), steps=6), 6)
+        prior = SurfaceConfig(stretch=value) if weight == "surface" else value
+        fit = run_to(start(tmp_path / str(value), replace(recipe, **{weight: prior}), steps=6), 6)
         assert fit.avatar.refinement is not None
-        learnt = fit.avatar.canonical.displacement if weight == "stretch" else fit.avatar.refinement.axis_angles
+        learnt = fit.avatar.canonical.displacement if weight == "surface" else fit.avatar.refinement.axis_angles
         sizes.append(float(learnt.detach().norm()))
     assert sizes[1] < 0.8 * sizes[0]
 
@@ -198,7 +200,7 @@ def test_another_split_recipe_or_capture_is_refused(
 ) -> None:
     for changed, fit in {
         "split": lambda: start(saved, split=replace(corner, name="other")),
-        "recipe": lambda: start(saved, replace(recipe, stretch=1.0)),
+        "recipe": lambda: start(saved, replace(recipe, pose_prior=2.0)),
         "capture": lambda: Fit(replace(sample, name="other"), corner, saved, recipe, Limits(steps=20)),
     }.items():
         with pytest.raises(ValueError, match=f"{saved}: holds a fit with another {changed}; give another --run"):
@@ -286,7 +288,7 @@ def test_limits_are_checked(steps: int | None, seconds: float | None) -> None:
         Limits(steps=steps, budget_seconds=seconds)
 
 
-@pytest.mark.parametrize("field", ["stretch", "pose_prior", "checkpoint_seconds"])
+@pytest.mark.parametrize("field", ["pose_prior", "checkpoint_seconds"])
 @pytest.mark.parametrize("value", [-1.0, math.nan])
 def test_configs_are_checked(field: str, value: Any) -> None:
     with pytest.raises(ValueError, match=rf"FitConfig\.{field}: expected zero or more"):
