@@ -7,6 +7,7 @@ by its own offset in the triangle's frame; its rotation too is relative to that 
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from jaxtyping import Float, Int
@@ -15,8 +16,10 @@ from torch import Tensor, nn
 from avatar.engine import SparseMap, on_frames
 from avatar.geometry import (
     SH_C0,
+    WalkableSurface,
     interpolate,
     matrices_from_quats,
+    multiply_quats,
     normalize_quats,
     quats_from_matrices,
     sample_surface,
@@ -39,6 +42,7 @@ class HybridConfig:
         relative_size: standard deviation in the surface over the square root of a Gaussian's share of area.
         relative_thickness: standard deviation along the normal over that in the surface.
         smallest_m: no Gaussian starts smaller, metres.
+        shape: an ellipsoid is free; a disc stays flat in its triangle and as thick, relatively, as it starts.
     """
 
     num_gaussians: int = 27_000
@@ -46,6 +50,7 @@ class HybridConfig:
     relative_size: float = 0.75
     relative_thickness: float = 0.25
     smallest_m: float = 5e-4
+    shape: Literal["ellipsoid", "disc"] = "ellipsoid"
 
     def __post_init__(self) -> None:
         if self.num_gaussians < 1:
@@ -55,6 +60,8 @@ class HybridConfig:
         for name in ("relative_size", "relative_thickness", "smallest_m"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"HybridConfig.{name}: expected a positive number, got {getattr(self, name)}")
+        if self.shape == "disc" and self.relative_thickness < 1e-3:  # thinner ones would pass no gradient
+            raise ValueError(f"HybridConfig.relative_thickness: expected 0.001 or more, got {self.relative_thickness}")
 
 
 class Hybrid(nn.Module):
@@ -63,8 +70,8 @@ class Hybrid(nn.Module):
     Attributes:
         displacement: of the template's vertices, metres.
         offsets: from the surface point, in the triangle's frame (tangent, bitangent, normal), metres.
-        quats: ``wxyz`` rotations in the triangle's frame, any length.
-        log_scales, opacity_logits: stored forms of size and opacity.
+        quats: ``wxyz`` rotations in the triangle's frame, any length; of a disc's only the spin counts.
+        log_scales, opacity_logits: stored forms of size and opacity; a disc's thickness follows its size.
         colors: sRGB of the constant harmonic; ``sh_rest`` the higher ones.
         triangles, barycentrics: where each is rooted.
     """
@@ -118,16 +125,25 @@ class Hybrid(nn.Module):
     def forward(self) -> Gaussians:
         """The Gaussians in the canonical pose."""
         surface = self._from_vertices(self.displacement, base=self.roots)
-        means, quats = on_frames(self._frame_quats, surface, self.offsets, self.quats)
+        turns, scales = self._shapes()
+        means, quats = on_frames(self._frame_quats, surface, self.offsets, turns)
         dc = ((self.colors - 0.5) / SH_C0)[:, None]
         return Gaussians(
             means=means,
             quats=quats,
-            scales=self.log_scales.exp(),
+            scales=scales,
             opacities=self.opacity_logits.sigmoid(),
             sh=torch.cat([dc, self.sh_rest], 1) if self.config.sh_degree else dc,
             binding=self.binding,
         )
+
+    def _shapes(self) -> tuple[Float[Tensor, "n 4"], Float[Tensor, "n 3"]]:
+        """Rotations in the triangles' frames, any length, and standard deviations, metres."""
+        if self.config.shape == "ellipsoid":
+            return self.quats, self.log_scales.exp()
+        sizes = self.log_scales[:, :2].exp()
+        thickness = self.config.relative_thickness * sizes.prod(1, keepdim=True).sqrt()
+        return self.quats * self.quats.new_tensor([1.0, 0.0, 0.0, 1.0]), torch.cat([sizes, thickness], 1)
 
     @torch.no_grad()
     def replace_rows(self, rows: dict[str, Tensor]) -> None:
@@ -149,9 +165,33 @@ class Hybrid(nn.Module):
         self.rebind()
 
     @torch.no_grad()
+    def walk(self) -> Float[Tensor, "n 4"]:
+        """Move each root along the surface to where its Gaussian is: skinning and displacement are then of that place.
+
+        Positions and orientations in the canonical pose stay, to rounding; discs turn into their new triangles. Gives
+        the rotations (``wxyz``) that took ``offsets`` and ``quats`` from the old triangles' frames to the new ones':
+        gradients turn likewise.
+        """
+        surface = self._from_vertices(self.displacement, base=self.roots)
+        frames = self._triangle_frames[self.triangles]
+        steps = (frames @ self.offsets[..., None])[..., 0]
+        walked = WalkableSurface(self.template.vertices, self.template.faces).walk(
+            self.triangles, self.barycentrics, steps
+        )
+        self.triangles, self.barycentrics = walked.triangles, walked.barycentrics
+        self.rebind()
+        to_new = self._triangle_frames[self.triangles].mT
+        means = surface + steps - self._from_vertices(self.displacement, base=self.roots)
+        turns = quats_from_matrices(to_new @ frames)
+        self.offsets.copy_((to_new @ means[..., None])[..., 0])
+        self.quats.copy_(multiply_quats(turns, self.quats))
+        return turns
+
+    @torch.no_grad()
     def surface_axes(self) -> tuple[Float[Tensor, "n 3 3"], Float[Tensor, "n 3"]]:
         """Principal axes in the triangles' frames (columns), and standard deviations along them, metres."""
-        return matrices_from_quats(normalize_quats(self.quats)), self.log_scales.exp()
+        quats, scales = self._shapes()
+        return matrices_from_quats(normalize_quats(quats)), scales
 
 
 def _roots(template: Mesh, count: int, seed: int) -> tuple[Tensor, Tensor, Tensor]:

@@ -30,6 +30,7 @@ from .rotations import (
 )
 from .skinning import blend_dual_quats, blend_rotations, blend_transforms, dqs, inverse_lbs, lbs, lbs_dqs_blend
 from .spherical_harmonics import SH_C0, evaluate_sh, sh_basis
+from .surface_walk import SurfaceWalk, WalkableSurface
 from .topology import (
     cotangent_laplacian,
     cotangent_weights,
@@ -44,6 +45,8 @@ from .weighted_rows import dense_weights, sum_weighted_rows
 
 __all__ = [
     "SH_C0",
+    "SurfaceWalk",
+    "WalkableSurface",
     "axis_angles_from_matrices",
     "axis_angles_from_quats",
     "blend_dual_quats",

@@ -1,4 +1,4 @@
-"""Adaptive count: split Gaussians where the image error pulls hardest, drop those that nobody sees."""
+"""Gaussians come, go and walk: split where the image error pulls hardest, dropped where nobody sees them."""
 
 import math
 from dataclasses import dataclass
@@ -9,21 +9,23 @@ from torch import Tensor
 
 from avatar.canonical import Hybrid
 from avatar.canonical.hybrid import PER_GAUSSIAN
+from avatar.geometry import matrices_from_quats, multiply_quats
 
 from .optimizer import Optimizer
 
 
 @dataclass(frozen=True, kw_only=True)
 class AdaptConfig:
-    """When and how the number of Gaussians changes.
+    """When and how the number of Gaussians changes, and how often their roots follow them over the surface.
 
     Attributes:
-        start, stop: fractions of the run between which it does.
+        start, stop: fractions of the run between which the number does.
         rounds: how often.
         grow: fraction of the Gaussians split in a round.
         max_gaussians: never more than this.
         min_opacity: fainter ones are dropped.
         views_to_judge: what no picture has pulled at in so many views is dropped as well.
+        walk_every: steps from one walk of the roots to the next; 0 for never.
     """
 
     start: float = 0.08
@@ -33,13 +35,14 @@ class AdaptConfig:
     max_gaussians: int = 36_000
     min_opacity: float = 0.02
     views_to_judge: int = 300
+    walk_every: int = 0
 
     def __post_init__(self) -> None:
         if not 0 <= self.start <= self.stop <= 1:
             raise ValueError(f"AdaptConfig: expected 0 <= start <= stop <= 1, got {self.start} and {self.stop}")
         if not 0 <= self.grow <= 1:
             raise ValueError(f"AdaptConfig.grow: expected 0 to 1, got {self.grow}")
-        for name in ("rounds", "max_gaussians", "min_opacity", "views_to_judge"):
+        for name in ("rounds", "max_gaussians", "min_opacity", "views_to_judge", "walk_every"):
             if not getattr(self, name) >= 0:
                 raise ValueError(f"AdaptConfig.{name}: expected zero or more, got {getattr(self, name)}")
 
@@ -49,6 +52,10 @@ class AdaptConfig:
             return 0
         width = (self.stop - self.start) / self.rounds
         return self.rounds if width == 0 else min(self.rounds, 1 + int((fraction - self.start) / width))
+
+    def walks_at(self, step: int) -> bool:
+        """Whether the roots walk before this step, counted from 0."""
+        return self.walk_every > 0 and step > 0 and step % self.walk_every == 0
 
 
 class Demand:
@@ -96,3 +103,19 @@ def adapt(canonical: Hybrid, optimizer: Optimizer, demand: Demand, config: Adapt
             moments[key] = value[source]
     canonical.replace_rows(new)
     optimizer.load(moments)
+
+
+@torch.no_grad()
+def walk(canonical: Hybrid, optimizer: Optimizer) -> None:
+    """Roots move to where their Gaussians are, and Adam's moments turn into the new triangles' frames.
+
+    Of the second moments the diagonal turns, as if components were uncorrelated.
+    """
+    turns = canonical.walk()
+    products = multiply_quats(turns[:, None], torch.eye(4).to(turns)).mT
+    moments = optimizer.tensors()
+    for name, maps in (("offsets", matrices_from_quats(turns)), ("quats", products)):
+        for field, matrices in (("exp_avg", maps), ("exp_avg_sq", maps.square())):
+            moment = moments.get(f"canonical.{name}/{field}")
+            if moment is not None:
+                moment.copy_((matrices @ moment[..., None])[..., 0])

@@ -25,7 +25,7 @@ from avatar.model import Avatar, AvatarConfig
 from avatar.render import Device, RenderConfig, render
 from avatar.structs import Capture, Frame, Split
 
-from .adapt import AdaptConfig, Demand, adapt
+from .adapt import AdaptConfig, Demand, adapt, walk
 from .events import Events
 from .optimizer import LearningRates, Optimizer
 from .schedule import Schedule
@@ -203,6 +203,8 @@ class Fit:
                 self.rounds += 1
                 adapt(self.avatar.canonical, self.optimizer, self.demand, self.config.adapt, self.step)
                 self.demand = Demand(self.avatar.canonical.num_gaussians, self.device)
+            if self.config.adapt.walks_at(self.step):
+                walk(self.avatar.canonical, self.optimizer)
             loss, psnr = self._descend(frame, fraction)
             self.step += 1
             self.seconds += time.perf_counter() - start

@@ -14,8 +14,10 @@ from avatar.geometry import (
     SH_C0,
     matrices_from_axis_angles,
     matrices_from_quats,
+    multiply_quats,
     normalize_quats,
     quats_from_axis_angles,
+    rotate_points,
     triangle_areas,
     triangle_frames,
 )
@@ -189,6 +191,95 @@ def test_replaced_rows_are_bound_anew() -> None:
     assert not canonical.triangles.requires_grad
 
 
+@torch.no_grad()
+def test_a_walk_takes_roots_to_their_gaussians_and_changes_no_picture() -> None:
+    canonical = shaken(hybrid(sh_degree=1))
+    before, binding, triangles = canonical(), canonical.binding, canonical.triangles.clone()
+    canonical.walk()
+    after = canonical()
+    assert canonical.binding is not binding
+    assert float((canonical.triangles != triangles).float().mean()) > 0.1, "some have left their triangle"
+    torch.testing.assert_close(after.means, before.means, atol=1e-6, rtol=0)
+    torch.testing.assert_close(rotations(after), rotations(before), atol=2e-6, rtol=0)
+    torch.testing.assert_close(after.quats.norm(dim=1), before.quats.norm(dim=1))
+    for name in ("scales", "opacities", "sh"):
+        assert torch.equal(getattr(after, name), getattr(before, name)), name
+
+
+@torch.no_grad()
+def test_discs_stay_flat_and_as_thick_as_they_started() -> None:
+    canonical = shaken(Hybrid(box(), HybridConfig(num_gaussians=50, shape="disc", relative_thickness=0.1)))
+    for _ in range(2):
+        gaussians = canonical()
+        torch.testing.assert_close(rotations(gaussians)[..., 2], canonical.binding.normals, atol=1e-6, rtol=0)
+        scales = gaussians.scales
+        torch.testing.assert_close(scales[:, 2], 0.1 * (scales[:, 0] * scales[:, 1]).sqrt())
+        torch.testing.assert_close(scales[:, :2].log(), canonical.log_scales[:, :2])
+        means = gaussians.means
+        canonical.walk()
+        torch.testing.assert_close(canonical().means, means, atol=1e-6, rtol=0)
+
+
+@torch.no_grad()
+def test_a_disc_spins_about_its_normal() -> None:
+    canonical = Hybrid(box(), HybridConfig(num_gaussians=50, shape="disc"))
+    canonical.quats.copy_(torch.tensor([2 * math.cos(0.4), 5.0, -3.0, 2 * math.sin(0.4)]))
+    frames = triangle_frames(box().vertices, box().faces)[canonical.triangles]
+    spin = matrices_from_axis_angles(torch.tensor([0.0, 0.0, 0.8]))
+    torch.testing.assert_close(rotations(canonical()), frames @ spin, atol=1e-6, rtol=0)
+    torch.testing.assert_close(canonical.surface_axes()[0], spin.expand(50, 3, 3), atol=1e-6, rtol=0)
+
+
+@torch.no_grad()
+def test_on_a_flat_side_only_the_height_is_left() -> None:
+    """Steps too short to leave a side of the box end exactly under the Gaussian."""
+    canonical = hybrid(400)
+    corners = (EXTENTS_M / 2 - canonical.roots.abs()).sort(1).values  # the first is zero: they are on a side
+    inside = corners[:, 1] > 0.03
+    canonical.offsets.copy_(torch.tensor([0.02, -0.02, 0.05]))
+    triangles = canonical.triangles.clone()
+    canonical.walk()
+    expected = torch.tensor([0.0, 0.0, 0.05]).expand(400, 3)
+    torch.testing.assert_close(canonical.offsets[inside], expected[inside], atol=1e-6, rtol=0)
+    assert bool((canonical.triangles != triangles)[inside].any()), "over the diagonal"
+    still = canonical.triangles.clone(), canonical.barycentrics.clone()
+    canonical.offsets[:, :2] = 0
+    canonical.walk()
+    assert torch.equal(canonical.triangles, still[0])
+    torch.testing.assert_close(canonical.barycentrics, still[1])
+
+
+@torch.no_grad()
+def test_displaced_ones_walk_as_well() -> None:
+    """Under a displacement that differs from place to place, what the new place adds comes off the offset."""
+    canonical = shaken(hybrid())
+    before, displacement = canonical().means, canonical.displacement.clone()
+    canonical.walk()
+    torch.testing.assert_close(canonical().means, before, atol=1e-6, rtol=0)
+    assert torch.equal(canonical.displacement, displacement)
+
+
+def test_gradients_turn_with_the_walk() -> None:
+    """What the walk gives back takes the gradient of offsets and quaternions into the new frames."""
+    canonical = shaken(hybrid())
+    weights = torch.randn(100, 7, generator=torch.Generator().manual_seed(3))
+
+    def gradients() -> tuple[Tensor, Tensor]:
+        gaussians = canonical()
+        loss = (torch.cat([gaussians.means, gaussians.quats], 1) * weights).sum()
+        offsets, quats = torch.autograd.grad(loss, [canonical.offsets, canonical.quats])
+        return offsets, quats
+
+    offsets, quats = gradients()
+    signs = canonical().quats.detach()
+    turns = canonical.walk()
+    flips = (canonical().quats * signs).sum(1, keepdim=True).sign()
+    weights[:, 3:] *= flips.detach()
+    turned_offsets, turned_quats = gradients()
+    torch.testing.assert_close(turned_offsets, rotate_points(turns, offsets), atol=2e-5, rtol=0)
+    torch.testing.assert_close(turned_quats, multiply_quats(turns, quats), atol=2e-5, rtol=0)
+
+
 @pytest.mark.parametrize(
     ("name", "rows"),
     [
@@ -230,3 +321,8 @@ def test_the_state_is_parameters_and_roots() -> None:
 def test_configs_are_checked(field: str, value: Any) -> None:
     with pytest.raises(ValueError, match=rf"HybridConfig\.{field}: expected .*, got {value}"):
         HybridConfig(**{field: value})
+
+
+def test_discs_are_not_too_thin() -> None:
+    with pytest.raises(ValueError, match=r"relative_thickness: expected 0.001 or more, got 0.0001"):
+        HybridConfig(shape="disc", relative_thickness=1e-4)

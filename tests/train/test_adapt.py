@@ -12,7 +12,7 @@ from avatar.canonical import Hybrid, HybridConfig
 from avatar.canonical.hybrid import PER_GAUSSIAN
 from avatar.structs import Mesh
 from avatar.train import AdaptConfig, LearningRates
-from avatar.train.adapt import Demand, adapt
+from avatar.train.adapt import Demand, adapt, walk
 from avatar.train.optimizer import Optimizer
 
 COUNT = 60
@@ -209,6 +209,42 @@ def test_nothing_to_do_changes_nothing(worn: Wearing) -> None:
     assert all(torch.equal(before[name], after[name]) for name in PER_GAUSSIAN)
 
 
+def test_first_moments_turn_with_the_walk(worn: Wearing) -> None:
+    """As gradients taken after the walk would have filled them; the squares as if components were uncorrelated."""
+    optimizer = stepped(worn)
+    before = {name: tensor.clone() for name, tensor in optimizer.tensors().items()}
+    frames = worn.canonical._triangle_frames
+    old = frames[worn.canonical.triangles]
+    walk(worn.canonical, optimizer)
+    new, after = frames[worn.canonical.triangles], optimizer.tensors()
+    turns = new.mT @ old
+    assert float((turns - torch.eye(3)).abs().amax((1, 2)).median()) > 0.1
+    first, second = "canonical.offsets/exp_avg", "canonical.offsets/exp_avg_sq"
+    torch.testing.assert_close((new @ after[first][..., None]), (old @ before[first][..., None]))
+    torch.testing.assert_close(after[second], (turns.square() @ before[second][..., None])[..., 0])
+    lengths = {name: value.norm(dim=1) for name, value in after.items() if name.endswith("quats/exp_avg")}
+    assert all(bool((after[name] != before[name]).any()) for name in lengths)
+    torch.testing.assert_close(lengths, {name: before[name].norm(dim=1) for name in lengths})
+    unturned = [name for name in after if not name.startswith(("canonical.offsets/exp", "canonical.quats/exp"))]
+    assert all(torch.equal(after[name], before[name]) for name in unturned)
+
+
+def test_training_goes_on_after_a_walk(worn: Wearing) -> None:
+    optimizer = stepped(worn)
+    walk(worn.canonical, optimizer)
+    before = rows_of(worn.canonical)
+    worn.canonical().means.square().sum().backward()
+    optimizer.step(1.0)
+    assert bool((worn.canonical.offsets.detach() != before["offsets"]).any(1).all())
+    walk(Wearing().canonical, Optimizer(Wearing(), LearningRates()))  # without moments there is nothing to turn
+
+
+def test_when_roots_walk() -> None:
+    steps = range(301)
+    assert [step for step in steps if AdaptConfig(walk_every=100).walks_at(step)] == [100, 200, 300]
+    assert not any(AdaptConfig(walk_every=0).walks_at(step) for step in steps)
+
+
 def test_rounds_are_spread_from_start_to_stop() -> None:
     config = AdaptConfig(start=0.1, stop=0.5, rounds=4)
     fractions = {0.0: 0, 0.0999: 0, 0.1: 1, 0.19: 1, 0.21: 2, 0.31: 3, 0.41: 4, 0.5: 4, 1.0: 4}
@@ -231,6 +267,7 @@ def test_rounds_are_spread_from_start_to_stop() -> None:
         {"max_gaussians": -1},
         {"min_opacity": math.nan},
         {"views_to_judge": -1},
+        {"walk_every": -1},
     ],
 )
 def test_configs_are_checked(changes: dict[str, Any]) -> None:
