@@ -23,7 +23,7 @@ from avatar.checkpoint import (
     to_json,
     write_checkpoint,
 )
-from avatar.deform import Blended, CorrectivesConfig, DeformConfig, DualQuaternion, Linear
+from avatar.deform import Blended, CorrectivesConfig, DeformConfig, DualQuaternion, LearnedMix, Linear
 from avatar.geometry import look_at, quats_from_axis_angles
 from avatar.losses import LossConfig
 from avatar.model import Avatar, AvatarConfig
@@ -34,7 +34,7 @@ from avatar.train import AdaptConfig, FitConfig, LearningRates, Schedule
 FULL = AvatarConfig(
     canonical=HybridConfig(num_gaussians=300, sh_degree=1, relative_size=1 / 3),
     deform=DeformConfig(
-        skinning=Blended(dqs_fraction=0.3), correctives=CorrectivesConfig(num_modes=2, num_control_points=20)
+        skinning=LearnedMix(initial_dqs_fraction=0.3), correctives=CorrectivesConfig(num_modes=2, num_control_points=20)
     ),
     refine_poses=True,
 )
@@ -141,7 +141,16 @@ def test_every_kind_of_config_is_tried() -> None:
         inside = [kinds(getattr(value, field.name)) for field in fields(value)] if is_dataclass(value) else []
         return {type(value).__name__}.union(*inside)
 
-    expected = {"Linear", "DualQuaternion", "Blended", "Schedule", "LearningRates", "AdaptConfig", "RenderConfig"}
+    expected = {
+        "Linear",
+        "DualQuaternion",
+        "Blended",
+        "LearnedMix",
+        "Schedule",
+        "LearningRates",
+        "AdaptConfig",
+        "RenderConfig",
+    }
     assert expected <= set().union(*map(kinds, CONFIGS))
 
 

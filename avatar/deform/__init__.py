@@ -3,7 +3,7 @@
 from .correctives import Correctives, CorrectivesConfig
 from .deformer import DeformConfig, Deformer
 from .pose_refinement import PoseRefinement
-from .skinning import Blended, DualQuaternion, Linear, Skinning
+from .skinning import Blended, DualQuaternion, LearnedMix, Linear, Skinning
 
 __all__ = [
     "Blended",
@@ -12,6 +12,7 @@ __all__ = [
     "DeformConfig",
     "Deformer",
     "DualQuaternion",
+    "LearnedMix",
     "Linear",
     "PoseRefinement",
     "Skinning",

@@ -4,14 +4,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
+import torch
 from torch import Tensor, nn
 
-from avatar.engine import Skinnable, relight
+from avatar.engine import Skinnable, SparseMap, relight
 from avatar.structs import Binding, Body, Gaussians, Mesh, Pose
 
 from .correctives import Correctives, CorrectivesConfig
 from .light import NormalLight
-from .skinning import Linear, Skinning, SkinWeights, skin, skin_mesh
+from .skinning import LearnedMix, Linear, Skinning, SkinWeights, skin, skin_mesh
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,7 +20,7 @@ class DeformConfig:
     """How the scene follows the body.
 
     Attributes:
-        skinning: linear, dual-quaternion, or a blend of both.
+        skinning: linear, dual-quaternion, or a blend of both, which may be learnt.
         correctives: pose-dependent offset and colour.
         light: colour follows the posed normal.
     """
@@ -30,7 +31,11 @@ class DeformConfig:
 
 
 class Deformer(nn.Module):
-    """Owns what was learnt about motion; calling it takes a canonical scene to the pose of a body."""
+    """Owns what was learnt about motion; calling it takes a canonical scene to the pose of a body.
+
+    Attributes:
+        mix_logits: of every template vertex's fraction of dual-quaternion skinning, where that is learnt.
+    """
 
     def __init__(self, template: Mesh, poses: Pose, frame_ids: Sequence[int], config: DeformConfig) -> None:
         super().__init__()
@@ -38,13 +43,18 @@ class Deformer(nn.Module):
         has_modes = config.correctives.num_modes > 0
         self.correctives = Correctives(template, poses, frame_ids, config.correctives) if has_modes else None
         self.light = NormalLight() if config.light else None
-        self._weights: tuple[Binding, SkinWeights] | None = None
+        self.mix_logits = None
+        if isinstance(config.skinning, LearnedMix):
+            start = torch.tensor(config.skinning.initial_dqs_fraction).logit()
+            self.mix_logits = nn.Parameter(start.repeat(len(template.vertices)))
+        self._weights: tuple[Binding, SkinWeights, SparseMap] | None = None
 
     def forward(self, scene: Gaussians | Mesh, body: Body) -> Gaussians | Mesh:
         """The scene in the pose of ``body``, world metres. ValueError for Gaussians bound to no mesh."""
         match scene:
             case Mesh():
-                return skin_mesh(scene, body, self.config.skinning)
+                mix = self.mix_logits
+                return skin_mesh(scene, body, self.config.skinning if mix is None else mix.sigmoid())
             case Gaussians():
                 return self._gaussians(scene, body)
 
@@ -60,12 +70,18 @@ class Deformer(nn.Module):
         if self.correctives is not None:
             means, extra = self.correctives(body.pose, binding, means)
         rest = Skinnable(means, gaussians.quats, binding.normals)
-        posed = skin(rest, self._skin_weights(binding, body), body, self.config.skinning)
+        weights, from_vertices = self._at_gaussians(binding, body)
+        mix = self.mix_logits
+        skinning = self.config.skinning if mix is None else from_vertices(mix[:, None])[:, 0].sigmoid()
+        posed = skin(rest, weights, body, skinning)
         lit = self.light or partial(relight, coefficients=None)
         sh = lit(gaussians.sh, extra, posed.normals)
         return replace(gaussians, means=posed.points, quats=posed.quats, sh=sh)
 
-    def _skin_weights(self, binding: Binding, body: Body) -> SkinWeights:
+    def _at_gaussians(self, binding: Binding, body: Body) -> tuple[SkinWeights, SparseMap]:
+        """Their skinning weights and the map from the template's vertices; made again when the binding changes."""
         if self._weights is None or self._weights[0] is not binding:
-            self._weights = (binding, SkinWeights.of_binding(binding, body))
-        return self._weights[1]
+            corners = binding.template.faces[binding.triangles]
+            from_vertices = SparseMap(corners, binding.barycentrics, len(binding.template.vertices))
+            self._weights = (binding, SkinWeights.of_binding(binding, body), from_vertices)
+        return self._weights[1:]

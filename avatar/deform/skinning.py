@@ -37,7 +37,27 @@ class Blended:
             raise ValueError(f"Blended.dqs_fraction: expected 0 to 1, got {self.dqs_fraction}")
 
 
-Skinning = Linear | DualQuaternion | Blended
+@dataclass(frozen=True, kw_only=True)
+class LearnedMix:
+    """Every vertex of the template finds its own place between linear and dual-quaternion skinning.
+
+    The hybrid of DreamMesh4D (Li et al. 2024), for joints, and without the offset that kept its nodes from ever
+    becoming rigid.
+
+    Attributes:
+        initial_dqs_fraction: where all start, between 0 and 1; near 1 twists keep their volume until pictures object.
+    """
+
+    initial_dqs_fraction: float = 0.99
+
+    def __post_init__(self) -> None:
+        if not 0 < self.initial_dqs_fraction < 1:
+            raise ValueError(
+                f"LearnedMix.initial_dqs_fraction: expected more than 0, less than 1, got {self.initial_dqs_fraction}"
+            )
+
+
+Skinning = Linear | DualQuaternion | Blended | LearnedMix
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -61,28 +81,31 @@ class SkinWeights:
         return cls(influences=Influences(strongest.indices.int(), strongest.values))
 
 
-def skin(rest: Skinnable, weights: SkinWeights, body: Body, skinning: Skinning) -> Skinnable:
+def skin(rest: Skinnable, weights: SkinWeights, body: Body, skinning: Skinning | Float[Tensor, " n"]) -> Skinnable:
     """Points, rotations and normals from the canonical pose to the pose of ``body``, world metres.
 
-    Rotations and normals turn by the mean of the joints' quaternions in every variant: Gaussians are not sheared.
+    In place of a kind of skinning, a tensor gives each point's fraction of the dual-quaternion one. Rotations and
+    normals turn by the mean of the joints' quaternions in every variant: Gaussians are not sheared.
     """
     return engine_skin(rest, weights.influences, _joint_rows(body), dqs_fraction=_dqs_fraction(skinning))
 
 
-def skin_mesh(mesh: Mesh, body: Body, skinning: Skinning) -> Mesh:
+def skin_mesh(mesh: Mesh, body: Body, skinning: Skinning | Float[Tensor, " v"]) -> Mesh:
     """A mesh with the body's own vertices in the pose of ``body``."""
     influences = SkinWeights.of_vertices(body).influences
     fraction = _dqs_fraction(skinning)
     return replace(mesh, vertices=skin_points(mesh.vertices, influences, _joint_rows(body), dqs_fraction=fraction))
 
 
-def _dqs_fraction(skinning: Skinning) -> float:
+def _dqs_fraction(skinning: Skinning | Tensor) -> float | Tensor:
     match skinning:
+        case Tensor():
+            return skinning
         case Linear():
             return 0.0
         case DualQuaternion():
             return 1.0
-        case Blended(dqs_fraction=fraction):
+        case Blended(dqs_fraction=fraction) | LearnedMix(initial_dqs_fraction=fraction):
             return fraction
 
 

@@ -18,19 +18,22 @@ from avatar.geometry import (
 
 from .library import call, integers, is_compiled, numbers, pointers
 
-_INPUTS = "Tensor points, Tensor? quats, Tensor? normals, Tensor ids, Tensor weights, Tensor joints, float dqs_fraction"
+_INPUTS = (
+    "Tensor points, Tensor? quats, Tensor? normals, Tensor ids, Tensor weights, Tensor joints, "
+    "Tensor? dqs_fractions, float dqs_fraction"
+)
 torch.library.define("avatar::skin", f"({_INPUTS}) -> (Tensor, Tensor, Tensor)")
 torch.library.define(
     "avatar::skin_backward",
     f"(Tensor? v_points, Tensor? v_quats, bool wants_weights, bool wants_joints, {_INPUTS}) "
-    "-> (Tensor, Tensor, Tensor, Tensor)",
+    "-> (Tensor, Tensor, Tensor, Tensor, Tensor)",
 )
 
 
 class _Scene(ctypes.Structure):
     _fields_ = [
         *integers("num_points num_joints num_influences"),
-        *pointers("points quats normals ids weights joints"),
+        *pointers("points quats normals ids weights joints dqs_fractions"),
         *numbers("dqs_fraction"),
     ]
 
@@ -40,7 +43,7 @@ class _Arguments(ctypes.Structure):
 
 
 class _GradientArguments(ctypes.Structure):
-    _fields_ = [("scene", _Scene), *pointers("out_points out_quats points quats joints weights")]
+    _fields_ = [("scene", _Scene), *pointers("out_points out_quats points quats joints weights dqs_fractions")]
 
 
 class Skinnable(NamedTuple):
@@ -51,6 +54,10 @@ class Skinnable(NamedTuple):
     normals: Float[Tensor, "n 3"]
 
 
+Fraction = float | Float[Tensor, " n"]
+"""How far each point is on its way from linear (0) to dual-quaternion skinning (1): one for all, or one a point."""
+
+
 class Influences(NamedTuple):
     """Which joints move each point, and how much; rows of ``weights`` sum to one, unused entries are zero."""
 
@@ -59,7 +66,7 @@ class Influences(NamedTuple):
 
 
 def skin(
-    rest: Skinnable, influences: Influences, joints: Float[Tensor, "j 16"], *, dqs_fraction: float = 0.0
+    rest: Skinnable, influences: Influences, joints: Float[Tensor, "j 16"], *, dqs_fraction: Fraction = 0.0
 ) -> Skinnable:
     """Points by skinning; rotations and normals by the normalised mean of the joints' quaternions.
 
@@ -70,9 +77,10 @@ def skin(
             signs that agree between joints that share points.
         dqs_fraction: 0 moves points by the mean of the joints' matrices, which may be any; 1 by the normalised mean of
             their dual quaternions (Kavan et al. 2008), made of quaternion and translation; between, part of the way.
+            A number, or a tensor with one in [0, 1] for every point.
 
-    Differentiable with respect to points, quats, weights and joints; normals pass no gradient. Raises ValueError when
-    shapes, dtypes or the fraction do not fit.
+    Differentiable with respect to points, quats, weights, joints and a tensor of fractions; normals pass no gradient.
+    Raises ValueError when shapes, dtypes or the fraction do not fit.
     """
     _check(rest, influences, joints, dqs_fraction)
     if not is_compiled() or rest.points.device.type != "cpu":
@@ -85,7 +93,7 @@ def skin_points(
     influences: Influences,
     joints: Float[Tensor, "j 16"],
     *,
-    dqs_fraction: float = 0.0,
+    dqs_fraction: Fraction = 0.0,
 ) -> Float[Tensor, "n 3"]:
     """The points of ``skin`` alone."""
     _check(points, influences, joints, dqs_fraction)
@@ -95,7 +103,7 @@ def skin_points(
 
 
 def skin_reference(
-    rest: Skinnable, influences: Influences, joints: Float[Tensor, "j 16"], *, dqs_fraction: float = 0.0
+    rest: Skinnable, influences: Influences, joints: Float[Tensor, "j 16"], *, dqs_fraction: Fraction = 0.0
 ) -> Skinnable:
     """``skin`` in plain torch, for any device."""
     turn = normalize_quats(sum_weighted_rows(joints[:, 12:], influences.ids.long(), influences.weights))
@@ -111,7 +119,7 @@ def skin_points_reference(
     influences: Influences,
     joints: Float[Tensor, "j 16"],
     *,
-    dqs_fraction: float = 0.0,
+    dqs_fraction: Fraction = 0.0,
 ) -> Float[Tensor, "n 3"]:
     """``skin_points`` in plain torch, for any device."""
 
@@ -121,19 +129,20 @@ def skin_points_reference(
     transforms, quats = joints[:, :12].unflatten(1, (3, 4)), joints[:, 12:]
     affine = means_of(transforms.flatten(1)).unflatten(1, (3, 4))
     linear = (affine[..., :3] @ points[..., None])[..., 0] + affine[..., 3]
-    if dqs_fraction == 0:
+    if not isinstance(dqs_fraction, Tensor) and dqs_fraction == 0.0:
         return linear
     twice_dual = multiply_quats(torch.nn.functional.pad(transforms[..., 3], (1, 0)), quats)
     rigid = means_of(torch.cat([quats, twice_dual], 1)).unflatten(1, (2, 4))
     turn, shift = (rigid / torch.linalg.vector_norm(rigid[:, :1], dim=2, keepdim=True).clamp(min=1e-12)).unbind(1)
     dual = rotate_points(turn, points) + multiply_quats(shift, conjugate_quats(turn))[:, 1:]
-    return torch.lerp(linear, dual, dqs_fraction)
+    return torch.lerp(linear, dual, dqs_fraction[:, None] if isinstance(dqs_fraction, Tensor) else dqs_fraction)
 
 
-def _check(moved: Skinnable | Tensor, influences: Influences, joints: Tensor, dqs_fraction: float) -> None:
+def _check(moved: Skinnable | Tensor, influences: Influences, joints: Tensor, dqs_fraction: Fraction) -> None:
     points = moved if isinstance(moved, Tensor) else moved.points
     n = len(points)
-    if not 0 <= dqs_fraction <= 1:
+    is_one_each = isinstance(dqs_fraction, Tensor)
+    if not is_one_each and not 0 <= dqs_fraction <= 1:
         raise ValueError(f"skin: dqs_fraction: expected 0 to 1, got {dqs_fraction}")
     carried = [] if isinstance(moved, Tensor) else [("quats", moved.quats, (n, 4)), ("normals", moved.normals, (n, 3))]
     for name, tensor, shape in (
@@ -142,6 +151,7 @@ def _check(moved: Skinnable | Tensor, influences: Influences, joints: Tensor, dq
         ("ids", influences.ids, (n, influences.ids.shape[-1])),
         ("weights", influences.weights, tuple(influences.ids.shape)),
         ("joints", joints, (len(joints), 16)),
+        *([("dqs_fraction", dqs_fraction, (n,))] if is_one_each else []),
     ):
         if tuple(tensor.shape) != shape:
             raise ValueError(f"skin: {name}: expected shape {shape}, got {tuple(tensor.shape)}")
@@ -151,8 +161,11 @@ def _check(moved: Skinnable | Tensor, influences: Influences, joints: Tensor, dq
 
 
 def _call(*inputs: Any) -> tuple[Tensor, ...]:
-    *tensors, dqs_fraction = inputs
-    return torch.ops.avatar.skin(*(t if t is None else t.contiguous() for t in tensors), dqs_fraction)
+    *tensors, fraction = inputs
+    tensors.append(fraction if isinstance(fraction, Tensor) else None)
+    return torch.ops.avatar.skin(
+        *(t if t is None else t.contiguous() for t in tensors), 0.0 if isinstance(fraction, Tensor) else fraction
+    )
 
 
 def _address(tensor: Tensor | None) -> int | None:
@@ -161,7 +174,7 @@ def _address(tensor: Tensor | None) -> int | None:
 
 def _scene(*inputs: Any) -> _Scene:
     *tensors, dqs_fraction = inputs
-    points, _, _, ids, _, joints = tensors
+    points, _, _, ids, _, joints, _ = tensors
     return _Scene(len(points), len(joints), ids.shape[1], *map(_address, tensors), dqs_fraction)
 
 
@@ -182,8 +195,8 @@ def _forward(*inputs: Any) -> tuple[Tensor, ...]:
 
 @torch.library.register_fake("avatar::skin_backward")
 def _gradients(*inputs: Any) -> tuple[Tensor, ...]:
-    _, _, wants_weights, wants_joints, points, quats, _, _, weights, joints, _ = inputs
-    wanted = (points, quats, joints if wants_joints else None, weights if wants_weights else None)
+    _, _, wants_weights, wants_joints, points, quats, _, _, weights, joints, fractions, _ = inputs
+    wanted = (points, quats, joints if wants_joints else None, weights if wants_weights else None, fractions)
     return tuple(points.new_empty(0 if t is None else t.shape) for t in wanted)
 
 
@@ -191,7 +204,7 @@ def _gradients(*inputs: Any) -> tuple[Tensor, ...]:
 def _backward(*inputs: Any) -> tuple[Tensor, ...]:
     v_points, v_quats, wants_weights, wants_joints, *scene = inputs
     gradients = _gradients(*inputs)
-    is_wanted = (True, scene[1] is not None, wants_joints, wants_weights)
+    is_wanted = (True, scene[1] is not None, wants_joints, wants_weights, scene[6] is not None)
     places = [gradient if wanted else None for gradient, wanted in zip(gradients, is_wanted, strict=True)]
     addresses = map(_address, (v_points, v_quats, *places))
     call("skin_backward", scene[0].dtype, _GradientArguments(_scene(*scene), *addresses))
@@ -199,8 +212,8 @@ def _backward(*inputs: Any) -> tuple[Tensor, ...]:
 
 
 def _setup_context(ctx, inputs: tuple, output: tuple) -> None:
-    ctx.save_for_backward(*inputs[:6])
-    ctx.dqs_fraction = inputs[6]
+    ctx.save_for_backward(*inputs[:7])
+    ctx.dqs_fraction = inputs[7]
     ctx.mark_non_differentiable(output[2])
     ctx.set_materialize_grads(False)
 
@@ -208,10 +221,10 @@ def _setup_context(ctx, inputs: tuple, output: tuple) -> None:
 @once_differentiable
 def _differentiate(ctx, *v_outputs: Tensor | None) -> tuple:
     v_posed = [v if v is None else v.contiguous() for v in v_outputs[:2]]
-    v_points, v_quats, v_joints, v_weights = torch.ops.avatar.skin_backward(
+    v_points, v_quats, v_joints, v_weights, v_fractions = torch.ops.avatar.skin_backward(
         *v_posed, *ctx.needs_input_grad[4:6], *ctx.saved_tensors, ctx.dqs_fraction
     )
-    wanted = (v_points, v_quats, None, None, v_weights, v_joints, None)
+    wanted = (v_points, v_quats, None, None, v_weights, v_joints, v_fractions, None)
     return tuple(v if needed else None for v, needed in zip(wanted, ctx.needs_input_grad, strict=True))
 
 

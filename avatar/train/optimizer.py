@@ -14,6 +14,7 @@ class LearningRates:
     Attributes:
         offsets, displacement: metres. quats, log_scales, opacity_logits, colors, sh_rest: of the Gaussians.
         modes, encoder, codes: of the correctives. light: of the normal light.
+        mix: of the logits of the LBS-DQS mix.
         pose: radians. shift: metres.
     """
 
@@ -28,6 +29,7 @@ class LearningRates:
     encoder: float = 1e-3
     codes: float = 5e-3
     light: float = 3e-3
+    mix: float = 2e-2
     pose: float = 1e-4
 
     def __post_init__(self) -> None:
@@ -38,7 +40,7 @@ class LearningRates:
     def of(self, parameter: str) -> float:
         """The rate of a parameter by its name in the avatar, such as ``canonical.offsets``."""
         last = parameter.rpartition(".")[2]
-        special = {"axis_angles": self.pose, "shifts": self.pose, "coefficients": self.light}
+        special = {"axis_angles": self.pose, "shifts": self.pose, "coefficients": self.light, "mix_logits": self.mix}
         if ".encoder." in parameter:
             return self.encoder
         return special[last] if last in special else getattr(self, last)

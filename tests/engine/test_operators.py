@@ -45,16 +45,22 @@ def skinned(seed: int = 0) -> tuple[Tensor, ...]:
     return normal(7, 3), normal(7, 4), normals, ids, normal(7, 4).softmax(1), normal(3, 16)
 
 
-@pytest.mark.parametrize("wrong", [None, "points", "quats", "weights", "joints"])
-@pytest.mark.parametrize("fraction", [0.0, 0.4, 1.0])
-def test_skin_gradcheck_and_the_planted_error_it_must_find(wrong: str | None, fraction: float, doubled):
+@pytest.mark.parametrize("wrong", [None, "points", "quats", "weights", "joints", "fractions"])
+@pytest.mark.parametrize("fraction", [0.0, 0.4, 1.0, None])
+def test_skin_gradcheck_and_the_planted_error_it_must_find(wrong: str | None, fraction: float | None, doubled):
+    """No fraction: every point has its own."""
     points, quats, normals, ids, weights, joints = skinned()
     inputs = {"points": points, "quats": quats, "weights": weights, "joints": joints}
+    if fraction is None:
+        inputs["fractions"] = torch.rand(7, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    elif wrong == "fractions":
+        return
 
     def posed(*tensors: Tensor) -> tuple[Tensor, Tensor]:
         changed = planted(dict(zip(inputs, tensors, strict=True)), wrong, doubled)
         rest = Skinnable(changed["points"], changed["quats"], normals)
-        return skin(rest, Influences(ids, changed["weights"]), changed["joints"], dqs_fraction=fraction)[:2]
+        mix = changed["fractions"] if fraction is None else fraction
+        return skin(rest, Influences(ids, changed["weights"]), changed["joints"], dqs_fraction=mix)[:2]
 
     tensors = tuple(t.requires_grad_() for t in inputs.values())
     is_right = torch.autograd.gradcheck(posed, tensors, nondet_tol=0.0, raise_exception=wrong is None)
@@ -106,9 +112,17 @@ def arguments_of(name: str, make_scene) -> tuple:
             colors, alphas, _, state = torch.ops.avatar.rasterize(*raster)
             return (torch.randn_like(colors), torch.randn_like(alphas), state, *raster)
         case "skin":
-            return (*skinned(), 0.5)
+            return (*skinned(), torch.rand(7).double(), 0.5)
         case "skin_backward":
-            return (torch.randn(7, 3).double(), torch.randn(7, 4).double(), True, True, *skinned(), 0.5)
+            return (
+                torch.randn(7, 3).double(),
+                torch.randn(7, 4).double(),
+                True,
+                True,
+                *skinned(),
+                torch.rand(7).double(),
+                0.5,
+            )
         case "ssim":
             return image, image.flip(1), True
         case _:

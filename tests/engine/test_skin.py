@@ -20,6 +20,12 @@ from avatar.geometry import dqs, lbs, matrices_from_quats, normalize_quats, rota
 
 Problem = tuple[Skinnable, Influences, Tensor]
 FRACTIONS = (0.0, 0.3, 1.0)
+ONE_EACH = math.nan
+
+
+def mixes(count: int) -> Tensor:
+    """A random fraction for every point."""
+    return torch.rand(count, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
 
 
 def problem(count: int = 300, dtype: torch.dtype = torch.float64, influences: int = 5, joints: int = 9) -> Problem:
@@ -40,11 +46,18 @@ def problem(count: int = 300, dtype: torch.dtype = torch.float64, influences: in
 
 
 def outcome(function, rest: Skinnable, influences: Influences, joints: Tensor, fraction: float = 0.0) -> list[Tensor]:
-    """Posed points, rotations, normals; gradients of points, rotations, weights, joints for a fixed random loss."""
+    """Posed points, rotations, normals; gradients of points, rotations, weights, joints for a fixed random loss.
+
+    No number for the fraction stands for a random one for each point, which has a gradient as well.
+    """
     inputs = [t.clone().requires_grad_() for t in (rest.points, rest.quats, influences.weights, joints)]
     points, quats, weights, joints = inputs
+    mix: float | Tensor = fraction
+    if math.isnan(fraction):
+        mix = mixes(len(points)).to(points).requires_grad_()
+        inputs.append(mix)
     posed = function(
-        Skinnable(points, quats, rest.normals), Influences(influences.ids, weights), joints, dqs_fraction=fraction
+        Skinnable(points, quats, rest.normals), Influences(influences.ids, weights), joints, dqs_fraction=mix
     )
     generator = torch.Generator().manual_seed(1)
     losses = [(t * torch.randn(t.shape, generator=generator, dtype=torch.float64).to(t)).sum() for t in posed[:2]]
@@ -52,7 +65,7 @@ def outcome(function, rest: Skinnable, influences: Influences, joints: Tensor, f
 
 
 @pytest.mark.parametrize("count", [0, 1, 17, 300, 9000])
-@pytest.mark.parametrize("fraction", FRACTIONS)
+@pytest.mark.parametrize("fraction", [*FRACTIONS, ONE_EACH])
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-11), (torch.float32, 5e-5)])
 def test_equals_the_reference(count: int, fraction: float, dtype: torch.dtype, tolerance: float):
     """In float32 a few means of quaternions nearly vanish, and their direction with them."""
@@ -77,6 +90,18 @@ def test_points_alone_are_those_of_all(fraction: float):
     for other in outcomes[1:]:
         for one, another in zip(outcomes[0], other, strict=True):
             torch.testing.assert_close(one, another, rtol=1e-10, atol=1e-10)
+
+
+def test_each_point_goes_its_own_part_of_the_way():
+    rest, influences, joints = problem(100)
+    linear, dual = (skin_points(rest.points, influences, joints, dqs_fraction=end) for end in (0.0, 1.0))
+    fractions = mixes(100)
+    fractions[:3] = torch.tensor([0.0, 1.0, 0.5])
+    for function in (skin_points, skin_points_reference):
+        found = function(rest.points, influences, joints, dqs_fraction=fractions.requires_grad_())
+        torch.testing.assert_close(found, linear + fractions[:, None] * (dual - linear), rtol=0, atol=1e-12)
+        (gradient,) = torch.autograd.grad(found[:, 1].sum(), fractions)
+        torch.testing.assert_close(gradient, (dual - linear)[:, 1], rtol=0, atol=1e-12)
 
 
 def test_both_ends_are_those_of_geometry():
@@ -139,7 +164,7 @@ def test_an_empty_mean_of_quaternions_leaves_numbers():
     quats = torch.tensor([[1.0, 0, 0, 0], [-1.0, 0, 0, 0]])
     influences = Influences(torch.tensor([[0, 1]], dtype=torch.int32), torch.full((1, 2), 0.5))
     rest = Skinnable(torch.ones(1, 3), torch.ones(1, 4), torch.ones(1, 3))
-    for fraction in FRACTIONS:
+    for fraction in (*FRACTIONS, ONE_EACH):
         assert all(
             bool(t.isfinite().all()) for t in outcome(skin, rest, influences, torch.cat([joints, quats], 1), fraction)
         )
@@ -172,7 +197,7 @@ def test_normals_stay_unit_and_turn_with_the_rotations():
     torch.testing.assert_close(posed.normals, rotate_points(posed.quats, rest.normals))
 
 
-@pytest.mark.parametrize("fraction", FRACTIONS)
+@pytest.mark.parametrize("fraction", [*FRACTIONS, ONE_EACH])
 def test_number_of_threads_changes_nothing(fraction: float):
     scene, results = problem(20_000, torch.float32), []
     try:
@@ -209,3 +234,12 @@ def test_wrong_inputs_are_named(change: dict, message: str):
 def test_fractions_are_between_zero_and_one(fraction: float):
     with pytest.raises(ValueError, match="skin: dqs_fraction: expected 0 to 1, got"):
         skin(*problem(1), dqs_fraction=fraction)
+
+
+@pytest.mark.parametrize(
+    ("fractions", "message"),
+    [(torch.ones(2).double(), r"expected shape \(3,\), got \(2,\)"), (torch.ones(3), "expected torch.float64, got")],
+)
+def test_wrong_fractions_are_named(fractions: Tensor, message: str):
+    with pytest.raises(ValueError, match=f"skin: dqs_fraction: {message}"):
+        skin(*problem(3), dqs_fraction=fractions)

@@ -9,7 +9,7 @@ from torch import nn
 
 from avatar.body import load_body
 from avatar.canonical import HybridConfig
-from avatar.deform import CorrectivesConfig, DeformConfig
+from avatar.deform import CorrectivesConfig, DeformConfig, LearnedMix
 from avatar.model import Avatar, AvatarConfig
 from avatar.structs import Pose
 from avatar.train import LearningRates
@@ -98,7 +98,9 @@ def test_load_takes_up_new_parameters() -> None:
 def test_every_parameter_of_an_avatar_has_its_rate() -> None:
     correctives = CorrectivesConfig(num_modes=2, num_control_points=10)
     config = AvatarConfig(
-        canonical=HybridConfig(num_gaussians=10), deform=DeformConfig(correctives=correctives), refine_poses=True
+        canonical=HybridConfig(num_gaussians=10),
+        deform=DeformConfig(skinning=LearnedMix(), correctives=correctives),
+        refine_poses=True,
     )
     model = load_body("cmu_mb")
     rest = model.rest_pose()
@@ -113,6 +115,7 @@ def test_every_parameter_of_an_avatar_has_its_rate() -> None:
         "deform.correctives.codes": "codes",
         **{f"deform.correctives.encoder.{layer}.{kind}": "encoder" for layer in (0, 2) for kind in ("weight", "bias")},
         "deform.light.coefficients": "light",
+        "deform.mix_logits": "mix",
         "refinement.axis_angles": "pose",
         "refinement.shifts": "pose",
     }

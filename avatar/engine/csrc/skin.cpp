@@ -16,9 +16,10 @@ template <class S> struct SkinScene {
   const int32_t* ids;                 // n k
   const S* weights;                   // n k
   const S* joints;                    // j 16: rows of the 3 x 4 transform, then a unit quaternion
+  const S* dqs_fractions;             // n, or null: the next is that of all points
   double dqs_fraction;
-  bool is_linear() const { return dqs_fraction < 1; }
-  bool is_dual() const { return dqs_fraction > 0; }
+  bool is_linear() const { return dqs_fractions || dqs_fraction < 1; }
+  bool is_dual() const { return dqs_fractions || dqs_fraction > 0; }
 };
 
 template <class S> struct SkinArguments {
@@ -28,8 +29,8 @@ template <class S> struct SkinArguments {
 
 template <class S> struct SkinGradientArguments {
   SkinScene<S> scene;
-  const S *out_points, *out_quats;       // each may be null
-  S *points, *quats, *joints, *weights;  // `quats` and `weights` may be null
+  const S *out_points, *out_quats;                       // each may be null
+  S *points, *quats, *joints, *weights, *dqs_fractions;  // all but `points` may be null
 };
 
 namespace {
@@ -80,11 +81,13 @@ AVATAR_INLINE void blend(const SkinScene<S>& scene, const S* table, const Block&
 
 // How sixteen points move.
 template <class S> struct Motion {
-  Vec<S> affine[kRow], scale;
+  Vec<S> affine[kRow], scale, fraction;
   Quat<Vec<S>> turn, dual{};  // of the unit dual quaternion, the second part twice as long; zero without one
 
   AVATAR_INLINE Motion(const SkinScene<S>& scene, const S* dual_rows, const Block& block, bool has_turn) {
     Vec<S> mean[kDual];
+    fraction = splat<S>(S(scene.dqs_fraction));
+    for (int k = 0; k < kLanes && scene.dqs_fractions; k++) fraction.set_lane(k, scene.dqs_fractions[block.begin + block.ids[k]]);
     if (scene.is_linear()) blend<kRow>(scene, scene.joints, block, affine);
     if (scene.is_dual()) blend<kDual>(scene, dual_rows, block, mean);
     if (!scene.is_dual() && !has_turn) return;
@@ -107,12 +110,11 @@ template <class S> struct Motion {
 template <class S> void skin_block(const SkinArguments<S>& out, const S* dual_rows, const Block& block) {
   const SkinScene<S>& scene = out.scene;
   const Motion<S> motion(scene, dual_rows, block, scene.quats || scene.normals);
-  const S fraction = S(scene.dqs_fraction);
   Vec<S> x[3], y[3], z[3];
   load_columns<3>(block.rows(scene.points, 3), 0, x);
   if (scene.is_linear()) motion.move_linearly(x, y);
   if (scene.is_dual()) motion.move_rigidly(x, z);
-  for (int c = 0; c < 3 && scene.is_dual(); c++) y[c] = scene.is_linear() ? y[c] + fraction * (z[c] - y[c]) : z[c];
+  for (int c = 0; c < 3 && scene.is_dual(); c++) y[c] = scene.is_linear() ? y[c] + motion.fraction * (z[c] - y[c]) : z[c];
   store_columns<3>(block.rows(out.points, 3), block.count, 0, y);
   if (scene.quats) {
     Vec<S> q[4];
@@ -167,6 +169,7 @@ template <class S> class SkinGradient {
     if (g_.out_points) load_columns<3>(block.rows(g_.out_points, 3), 0, v_y);
     if (scene_.is_linear()) add_linear(motion, x, v_y, v_affine, v_x);
     if (scene_.is_dual()) add_dual(motion, x, v_y, &v_turn, &v_dual, v_x);
+    if (g_.dqs_fractions) put_fractions(motion, block, x, v_y);
     store_columns<3>(block.rows(g_.points, 3), block.count, 0, v_x);
     if (g_.quats) add_quats(motion, block, &v_turn);
     if (!g_.joints && !g_.weights) return;
@@ -197,7 +200,7 @@ template <class S> class SkinGradient {
  private:
   AVATAR_INLINE void add_linear(const Motion<S>& motion, const Vec<S>* x, const Vec<S>* v_y, Vec<S>* v_affine, Vec<S>* v_x) const {
     for (int r = 0; r < 3; r++) {
-      const Vec<S> v = v_y[r] * S(1 - scene_.dqs_fraction);
+      const Vec<S> v = v_y[r] * (S(1) - motion.fraction);
       for (int c = 0; c < 3; c++) {
         v_affine[4 * r + c] = v * x[c];
         v_x[c] += v * motion.affine[4 * r + c];
@@ -209,12 +212,18 @@ template <class S> class SkinGradient {
   AVATAR_INLINE void add_dual(const Motion<S>& motion, const Vec<S>* x, const Vec<S>* v_y, Quat<Vec<S>>* v_turn,
                               Quat<Vec<S>>* v_dual, Vec<S>* v_x) const {
     Vec<S> v[3], turned[3];
-    for (int c = 0; c < 3; c++) v[c] = v_y[c] * S(scene_.dqs_fraction);
+    for (int c = 0; c < 3; c++) v[c] = v_y[c] * motion.fraction;
     const Quat<Vec<S>> out = pure(v[0], v[1], v[2]);
     *v_dual = out * motion.turn;
     *v_turn = scaled(*v_dual * pure(x[0], x[1], x[2]), splat<S>(-2)) - out * motion.dual;
     rotate(conjugate(motion.turn), v, turned);
     for (int c = 0; c < 3; c++) v_x[c] += turned[c];
+  }
+  AVATAR_INLINE void put_fractions(const Motion<S>& motion, const Block& block, const Vec<S>* x, const Vec<S>* v_y) const {
+    Vec<S> y[3], z[3], total = splat<S>(0);
+    motion.move_linearly(x, y), motion.move_rigidly(x, z);
+    for (int c = 0; c < 3; c++) total += v_y[c] * (z[c] - y[c]);
+    for (int k = 0; k < block.count; k++) g_.dqs_fractions[block.begin + k] = total.lane(k);
   }
   AVATAR_INLINE void add_quats(const Motion<S>& motion, const Block& block, Quat<Vec<S>>* v_turn) const {
     Vec<S> v[4] = {}, local[4];
