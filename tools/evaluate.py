@@ -14,6 +14,7 @@ from avatar.structs import Capture, Frame, Rendering
 
 from .console import progress, say
 from .device import use_device
+from .diagnosis import diagnose_splits
 from .page import print_means, write_page
 from .runs import is_own
 from .sources import capture_for
@@ -33,6 +34,7 @@ class EvaluateCommand:
         split: the pictures to compare with.
         device: where to render: cpu, or cuda with the extra of that name installed.
         json: also write the figures to this file.
+        diagnose: also look for what keeps the avatar from being sharper: cameras, masks, colours, poses, cloth.
     """
 
     run: Path
@@ -40,6 +42,7 @@ class EvaluateCommand:
     split: str = "test_novel_view"
     device: Device = "cpu"
     json: Path | None = None
+    diagnose: bool = True
 
 
 def run(config: EvaluateCommand) -> None:
@@ -53,6 +56,8 @@ def run(config: EvaluateCommand) -> None:
     report.write(config.run / "evaluation" / f"{config.split}.json")
     if config.json:
         report.write(config.json)
+    if config.diagnose:
+        diagnose_splits(config.run, avatar, capture, config.split, view)
     index = write_page(config.run, avatar, capture, view, look)
     print_means(report)
     say(f"Report: {index}")

@@ -17,6 +17,7 @@ from avatar.structs import Capture
 from avatar.train import read_events
 
 from .console import console
+from .diagnosis import PREFIX, stored_findings
 from .runs import read_record
 from .sources import fitted_motion
 from .views import orbit_around, pictures
@@ -28,6 +29,7 @@ def write_page(run: Path, avatar: Avatar, capture: Capture, view: RenderFrame, l
     """Write ``report/index.html`` of a run, and return its path; evaluations of older checkpoints are left out."""
     since = newest_checkpoint(run).stat().st_mtime
     stored = [path for path in (run / "evaluation").glob("*.json") if path.stat().st_mtime >= since]
+    stored = [path for path in stored if not path.name.startswith(PREFIX)]
     order = [*capture.splits, *sorted(path.stem for path in stored)]
     reports = [Report.read(path) for path in sorted(stored, key=lambda path: order.index(path.stem))]
     examples = [
@@ -47,6 +49,7 @@ def write_page(run: Path, avatar: Avatar, capture: Capture, view: RenderFrame, l
         examples=examples,
         events=read_events(run / "events.jsonl"),
         turntable=film,
+        findings=stored_findings(run, avatar, capture),
     )
 
 

@@ -1,16 +1,27 @@
 """Metrics, the protocol that applies them to a split of a capture, and the page that shows the result."""
 
+from .causes import Findings
+from .coverage import cover
+from .diagnosis import Diagnosis, DiagnosisConfig, diagnose, sampled
 from .gallery import Example, collect_examples
+from .picture_check import PictureCheck
 from .protocol import METRICS, EvaluateConfig, ImageResult, Report, evaluate
 from .report import write_report
 
 __all__ = [
     "METRICS",
+    "Diagnosis",
+    "DiagnosisConfig",
     "EvaluateConfig",
     "Example",
+    "Findings",
     "ImageResult",
+    "PictureCheck",
     "Report",
     "collect_examples",
+    "cover",
+    "diagnose",
     "evaluate",
+    "sampled",
     "write_report",
 ]

@@ -9,7 +9,9 @@ from string import Template
 
 from avatar.atomic import replacing
 
+from .causes import Findings
 from .charts import number, training_charts
+from .diagnosis_page import diagnosis_section
 from .gallery import ERROR_FULL_SCALE, Example, error_gradient, save_pictures
 from .protocol import METRICS, ImageResult, Report
 
@@ -39,6 +41,7 @@ def write_report(
     examples: Sequence[Example] = (),
     events: Sequence[Mapping[str, object]] = (),
     turntable: Path | None = None,
+    findings: Sequence[Findings] = (),
 ) -> Path:
     """Write the page and its pictures into ``folder``; returns the path of its ``index.html``.
 
@@ -49,6 +52,7 @@ def write_report(
         examples: images to show, from ``collect_examples``.
         events: rows of the training log; ``seconds``, ``step``, ``psnr``, ``loss`` and ``num_gaussians`` are drawn.
         turntable: a video to copy into the folder and show.
+        findings: why renderings are not sharper, split by split; one of them may hold the coverage of the body.
 
     Raises:
         FileNotFoundError: there is no ``turntable``.
@@ -59,6 +63,7 @@ def write_report(
     body = [
         _header(subject, facts or {}, reports, turntable.name if turntable else None),
         _section("Figures", _means(reports)),
+        _section("Why it is not sharper", "".join(diagnosis_section(found, folder) for found in findings)),
         *(_section(r.split, _gallery(r, examples, folder) + _every_image(r)) for r in reports),
         _section("Training", _joined('<div class="charts">', training_charts(events), "</div>")),
     ]
