@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
+from scipy.spatial import KDTree
 from torch import Tensor, nn
 
 from avatar.engine import SparseMap
@@ -170,6 +171,6 @@ def _spread_points(template: Mesh, count: int, generator: torch.Generator) -> Fl
 
 
 def _nearest(points: Float[Tensor, "n 3"], targets: Float[Tensor, "m 3"]) -> tuple[Tensor, Tensor]:
-    """Distance and index of the four nearest targets of each point, in chunks that bound memory."""
-    parts = [torch.cdist(part, targets).topk(_NEIGHBOURS, largest=False) for part in points.split(4096)]
-    return torch.cat([part.values for part in parts]), torch.cat([part.indices for part in parts])
+    """Distance and index of the four nearest targets of each point; a tree, as Gaussians often change their place."""
+    distances, ids = KDTree(targets.cpu().numpy()).query(points.cpu().numpy(), k=_NEIGHBOURS)
+    return torch.from_numpy(distances).to(points), torch.from_numpy(ids).to(points.device)
