@@ -168,23 +168,27 @@ class Hybrid(nn.Module):
     def walk(self) -> Float[Tensor, "n 4"]:
         """Move each root along the surface to where its Gaussian is: skinning and displacement are then of that place.
 
-        Positions and orientations in the canonical pose stay, to rounding; discs turn into their new triangles. Gives
-        the rotations (``wxyz``) that took ``offsets`` and ``quats`` from the old triangles' frames to the new ones':
-        gradients turn likewise.
+        Positions and orientations in the canonical pose stay, to rounding; discs turn into their new triangles. Where
+        it would not halve what is left of the way, as high above a hollow, the root stays, or it would never rest.
+        Gives the rotations (``wxyz``) that took ``offsets`` and ``quats`` from the old triangles' frames to the new
+        ones': gradients turn likewise.
         """
-        surface = self._from_vertices(self.displacement, base=self.roots)
-        frames = self._triangle_frames[self.triangles]
-        steps = (frames @ self.offsets[..., None])[..., 0]
-        walked = WalkableSurface(self.template.vertices, self.template.faces).walk(
-            self.triangles, self.barycentrics, steps
+        template, frames = self.template, self._triangle_frames
+        steps = (frames[self.triangles] @ self.offsets[..., None])[..., 0]
+        means = self._from_vertices(self.displacement, base=self.roots) + steps
+        there = WalkableSurface(template.vertices, template.faces).walk(self.triangles, self.barycentrics, steps)
+        surface = interpolate(
+            template.vertices + self.displacement, template.faces[there.triangles], there.barycentrics
         )
-        self.triangles, self.barycentrics = walked.triangles, walked.barycentrics
-        self.rebind()
-        to_new = self._triangle_frames[self.triangles].mT
-        means = surface + steps - self._from_vertices(self.displacement, base=self.roots)
-        turns = quats_from_matrices(to_new @ frames)
-        self.offsets.copy_((to_new @ means[..., None])[..., 0])
+        offsets = (frames[there.triangles].mT @ (means - surface)[..., None])[..., 0]
+        is_near = offsets[:, :2].norm(dim=1) < 0.5 * self.offsets[:, :2].norm(dim=1)
+        turns = frames[there.triangles].mT @ frames[self.triangles]
+        turns = quats_from_matrices(torch.where(is_near[:, None, None], turns, torch.eye(3).to(turns)))
+        self.offsets.copy_(torch.where(is_near[:, None], offsets, self.offsets))
         self.quats.copy_(multiply_quats(turns, self.quats))
+        self.triangles = torch.where(is_near, there.triangles, self.triangles)
+        self.barycentrics = torch.where(is_near[:, None], there.barycentrics, self.barycentrics)
+        self.rebind()
         return turns
 
     @torch.no_grad()

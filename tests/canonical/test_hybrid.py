@@ -250,6 +250,19 @@ def test_on_a_flat_side_only_the_height_is_left() -> None:
 
 
 @torch.no_grad()
+def test_roots_come_nearer_or_stay_until_they_rest() -> None:
+    """Above an edge at a right angle there is no place under a Gaussian, and yet its root does not go to and fro."""
+    canonical = shaken(hybrid(400))
+    for _ in range(25):
+        before, roots = canonical.offsets[:, :2].norm(dim=1).clone(), canonical.roots.clone()
+        canonical.walk()
+        after, is_same = canonical.offsets[:, :2].norm(dim=1), (canonical.roots - roots).norm(dim=1) < 1e-5
+        assert bool((is_same | (after < 0.51 * before + 1e-6)).all())
+    assert bool(is_same.all())
+    assert float((canonical.offsets[:, :2].norm(dim=1) > 0.02).float().mean()) > 0.01, "some have nowhere to go"
+
+
+@torch.no_grad()
 def test_displaced_ones_walk_as_well() -> None:
     """Under a displacement that differs from place to place, what the new place adds comes off the offset."""
     canonical = shaken(hybrid())

@@ -218,7 +218,7 @@ def test_first_moments_turn_with_the_walk(worn: Wearing) -> None:
     walk(worn.canonical, optimizer)
     new, after = frames[worn.canonical.triangles], optimizer.tensors()
     turns = new.mT @ old
-    assert float((turns - torch.eye(3)).abs().amax((1, 2)).median()) > 0.1
+    assert int(((turns - torch.eye(3)).abs().amax((1, 2)) > 0.1).sum()) > 5
     first, second = "canonical.offsets/exp_avg", "canonical.offsets/exp_avg_sq"
     torch.testing.assert_close((new @ after[first][..., None]), (old @ before[first][..., None]))
     torch.testing.assert_close(after[second], (turns.square() @ before[second][..., None])[..., 0])
