@@ -79,6 +79,7 @@ def save_avatar(avatar: Avatar, folder: Path) -> None:
         "rig": avatar.rig,
         "shape": dict(zip(avatar.shape.names, avatar.shape.values.tolist(), strict=True)),
         "frame_ids": list(avatar.frame_ids),
+        "cameras": list(avatar.cameras),
     }
     poses = {
         "poses.local_quats": avatar.poses.local_quats,
@@ -107,6 +108,7 @@ def load_avatar(folder: Path, device: torch.device | str = "cpu") -> Avatar:
         if not bool(person.values.isfinite().all()):
             raise ValueError(f"shape: expected finite numbers, got {shape}")
         rig, frame_ids = description["rig"], [int(frame) for frame in description["frame_ids"]]
+        cameras = [str(name) for name in description["cameras"]]
     except (KeyError, TypeError, AttributeError, ValueError, OverflowError, RecursionError) as error:
         raise ValueError(f"{path}: not an avatar's config: {error}") from error
     tensors = load_tensors(folder / "avatar.safetensors")
@@ -114,7 +116,7 @@ def load_avatar(folder: Path, device: torch.device | str = "cpu") -> Avatar:
         poses = Pose(
             local_quats=tensors.pop("poses.local_quats"), root_position_world=tensors.pop("poses.root_position_world")
         )
-        avatar = Avatar(shape=person, poses=poses, frame_ids=frame_ids, config=config, rig=rig)
+        avatar = Avatar(shape=person, poses=poses, frame_ids=frame_ids, config=config, rig=rig, cameras=cameras)
         avatar.canonical.replace_rows({name: tensors[f"canonical.{name}"] for name in PER_GAUSSIAN})
         avatar.load_state_dict(tensors)
     except (KeyError, RuntimeError, ValueError, TypeError, IndexError) as error:

@@ -1,15 +1,17 @@
 """Avatar: body, canonical scene and deformation in the one module that users hold."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from avatar.body import load_body
 from avatar.canonical import Hybrid, HybridConfig
-from avatar.deform import DeformConfig, Deformer, PoseRefinement
-from avatar.structs import Body, Gaussians, Mesh, Pose, Shape, map_tensors
+from avatar.deform import DeformConfig, Deformer, RefineConfig, Refinement
+from avatar.render import Exposure
+from avatar.structs import Body, Gaussians, Mesh, Pose, Rendering, Shape, map_tensors
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,12 +21,12 @@ class AvatarConfig:
     Attributes:
         canonical: the scene in the canonical pose.
         deform: how it follows the body.
-        refine_poses: learn small corrections of the captured poses; good for seen frames, costs unseen ones.
+        refine: which parts of the capture are corrected by the pictures.
     """
 
     canonical: HybridConfig = field(default_factory=HybridConfig)
     deform: DeformConfig = field(default_factory=DeformConfig)
-    refine_poses: bool = False
+    refine: RefineConfig = field(default_factory=RefineConfig)
 
 
 class Avatar(nn.Module):
@@ -39,6 +41,7 @@ class Avatar(nn.Module):
         shape: the person's body shape.
         poses: captured poses of the training frames, whose statistics and corrections the avatar has learnt.
         frame_ids: which frames of the capture these are.
+        cameras: names of the training cameras, whose place and exposure the avatar may have learnt.
 
     Making one raises ValueError for an unknown rig, and for a shape or poses that are not the rig's.
     """
@@ -51,10 +54,12 @@ class Avatar(nn.Module):
         frame_ids: Sequence[int],
         config: AvatarConfig,
         rig: str = "anny",
+        cameras: Sequence[str] = (),
         seed: int = 0,
     ) -> None:
         super().__init__()
         self.rig, self.shape, self.poses, self.frame_ids, self.config = rig, shape, poses, tuple(frame_ids), config
+        self.cameras = tuple(cameras)
         self._shaped = load_body(rig).shaped(shape)
         joints = len(self._shaped.rig.parents)
         expected, found = (len(self.frame_ids), joints, 4), tuple(poses.local_quats.shape)
@@ -65,7 +70,8 @@ class Avatar(nn.Module):
             torch.manual_seed(seed)
             self.deform = Deformer(template, poses, self.frame_ids, config.deform)
         self.canonical = Hybrid(template, config.canonical, seed)
-        self.refinement = PoseRefinement(self.frame_ids, joints) if config.refine_poses else None
+        self.refinement = Refinement(poses, self.frame_ids, self.cameras, config.refine)
+        self.exposure = Exposure(self.cameras) if config.refine.exposure else None
 
     @property
     def template(self) -> Mesh:
@@ -77,18 +83,27 @@ class Avatar(nn.Module):
         """Where it is, and where the poses that it takes must be."""
         return self.template.vertices.device
 
-    def body(self, shape: Shape, pose: Pose) -> Body:
-        """The body of ``shape`` in ``pose``, which is corrected first if it is a training frame's."""
-        if self.refinement is not None:
-            pose = self.refinement(pose)
-        if shape is self.shape:
-            return self._shaped.posed(pose)
-        joints = self._shaped.joints_rest
-        return load_body(self.rig, joints.dtype, joints.device).shaped(shape).posed(pose)
+    def body(self, shape: Shape, pose: Pose, camera: str | None = None) -> Body:
+        """The body of ``shape`` in ``pose``, with what was learnt of pose, joints and the ``camera`` of this name."""
+        shaped = self._shaped
+        if shape is not self.shape:
+            joints = shaped.joints_rest
+            shaped = load_body(self.rig, joints.dtype, joints.device).shaped(shape)
+        shaped = replace(shaped, joints_rest=self.refinement.joints_rest(shaped.joints_rest))
+        return self.refinement.seen(shaped.posed(self.refinement.pose(pose)), camera)
 
-    def posed(self, pose: Pose) -> Gaussians:
-        """The avatar in ``pose``, in the world."""
-        scene = self.deform(self.canonical(), self.body(self.shape, pose))
+    def exposed(self, image: Rendering, camera: str | None) -> Rendering:
+        """The rendering as the ``camera`` of this name would take it, over black."""
+        return image if self.exposure is None else self.exposure(image, camera)
+
+    def correction_cost(self) -> Float[Tensor, ""] | float:
+        """What the corrections of the capture cost, in the units of the loss."""
+        exposure = 0.0 if self.exposure is None else self.exposure.penalty(self.config.refine.exposure_log)
+        return self.refinement.penalty() + exposure
+
+    def posed(self, pose: Pose, camera: str | None = None) -> Gaussians:
+        """The avatar in ``pose``, in the world, where the ``camera`` of this name sees it."""
+        scene = self.deform(self.canonical(), self.body(self.shape, pose, camera))
         assert isinstance(scene, Gaussians)
         return scene
 

@@ -23,20 +23,20 @@ from avatar.checkpoint import (
     to_json,
     write_checkpoint,
 )
-from avatar.deform import Blended, CorrectivesConfig, DeformConfig, DualQuaternion, LearnedMix, Linear
+from avatar.deform import Blended, CorrectivesConfig, DeformConfig, DualQuaternion, LearnedMix, Linear, RefineConfig
 from avatar.geometry import look_at, quats_from_axis_angles
 from avatar.losses import LossConfig
 from avatar.model import Avatar, AvatarConfig
 from avatar.render import RenderConfig, render
 from avatar.structs import Camera, Pose, Shape
-from avatar.train import AdaptConfig, FitConfig, LearningRates, Schedule
+from avatar.train import AdaptConfig, FitConfig, LearningRates, RefineRates, Schedule
 
 FULL = AvatarConfig(
     canonical=HybridConfig(num_gaussians=300, sh_degree=1, relative_size=1 / 3),
     deform=DeformConfig(
         skinning=LearnedMix(initial_dqs_fraction=0.3), correctives=CorrectivesConfig(num_modes=2, num_control_points=20)
     ),
-    refine_poses=True,
+    refine=RefineConfig(poses=True, joints=True, cameras=True, exposure=True),
 )
 BARE = AvatarConfig(
     canonical=HybridConfig(num_gaussians=30),
@@ -54,7 +54,7 @@ def shaken(config: AvatarConfig = FULL, rig: str = "anny") -> Avatar:
         root_position_world=torch.randn(3, 3, generator=generator),
     )
     shape = Shape(names=model.shape_names, values=values)
-    avatar = Avatar(shape=shape, poses=poses, frame_ids=(9, 2, 4), config=config, rig=rig)
+    avatar = Avatar(shape=shape, poses=poses, frame_ids=(9, 2, 4), config=config, rig=rig, cameras=("b", "a"))
     names = [name for name in avatar.canonical.state_dict() if name != "displacement"]
     avatar.canonical.replace_rows({name: getattr(avatar.canonical, name)[3:] for name in names})
     with torch.no_grad():
@@ -125,7 +125,7 @@ CONFIGS = [
     LossConfig(mask=0.0),
     RenderConfig(background=(0.0, 0.5, 1.0), backend="torch", depth=True),
     AdaptConfig(rounds=0),
-    LearningRates(pose=0.0),
+    LearningRates(refine=RefineRates(poses=0.0)),
     Schedule(knots=((0.0, 1.0), (0.3, 1e-9), (1.0, 2.0))),
     FitConfig(avatar=FULL, seed=3),
 ]
@@ -181,7 +181,7 @@ def test_what_is_no_config_is_named(data: Any, reason: str) -> None:
         (DeformConfig, {"skinning": "Linear"}),
         (DeformConfig, {"skinning": {"kind": "Blended", "dqs_fraction": 2.0}}),
         (AvatarConfig, {"canonical": None}),
-        (AvatarConfig, {"refine_poses": 1}),
+        (RefineConfig, {"poses": 1}),
         (RenderConfig, {"backend": "vulkan"}),
         (RenderConfig, {"background": [0.0, 0.0]}),
         (Schedule, {"knots": [[0.0, "fast"]]}),

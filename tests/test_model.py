@@ -9,11 +9,11 @@ from torch import Tensor, nn
 
 from avatar.body import load_body
 from avatar.canonical import HybridConfig
-from avatar.deform import CorrectivesConfig, DeformConfig
+from avatar.deform import CorrectivesConfig, DeformConfig, RefineConfig
 from avatar.geometry import matrices_from_axis_angles, matrices_from_quats, multiply_quats, normalize_quats
 from avatar.geometry import quats_from_axis_angles as turn
 from avatar.model import Avatar, AvatarConfig
-from avatar.structs import Body, Gaussians, Pose, map_tensors
+from avatar.structs import Gaussians, Pose, Rendering, map_tensors
 
 FRAME_IDS = (4, 8, 15)
 NO_MODES = CorrectivesConfig(num_modes=0)
@@ -21,7 +21,7 @@ PLAIN = AvatarConfig(canonical=HybridConfig(num_gaussians=400), deform=DeformCon
 FULL = AvatarConfig(
     canonical=HybridConfig(num_gaussians=400, sh_degree=1),
     deform=DeformConfig(correctives=CorrectivesConfig(num_modes=2, num_control_points=50)),
-    refine_poses=True,
+    refine=RefineConfig(poses=True, joints=True, cameras=True, exposure=True),
 )
 
 
@@ -36,7 +36,15 @@ def poses_of(rig: str) -> Pose:
 
 def avatar(config: AvatarConfig, rig: str = "anny", seed: int = 0) -> Avatar:
     shape = load_body(rig).default_shape()
-    return Avatar(shape=shape, poses=poses_of(rig), frame_ids=FRAME_IDS, config=config, rig=rig, seed=seed)
+    return Avatar(
+        shape=shape,
+        poses=poses_of(rig),
+        frame_ids=FRAME_IDS,
+        config=config,
+        rig=rig,
+        cameras=("left", "right"),
+        seed=seed,
+    )
 
 
 @pytest.mark.parametrize("rig", ["anny", "cmu_mb"])
@@ -94,18 +102,34 @@ def test_another_shape_may_wear_the_pose() -> None:
 
 
 @torch.no_grad()
-def test_only_training_frames_are_refined() -> None:
+def test_what_was_learnt_of_the_capture_counts() -> None:
     person, pose = avatar(FULL), poses_of("anny")[1]
-    assert person.refinement is not None
-    person.refinement.shifts[1] = torch.tensor([0.0, 0.0, 0.5])
+    refinement = person.refinement
+    assert refinement.poses
+    assert refinement.joints
+    assert refinement.cameras
+    assert person.exposure
+    here = person.body(person.shape, pose).joints_world[0]
+    refinement.poses.shifts[:] = torch.tensor([0.0, 0.0, 0.5])
+    refinement.cameras.shifts[0, 0] = 0.2
+    for camera, x in (("left", 0.1), ("right", -0.1), ("top", 0.0), (None, 0.0)):
+        moved = person.body(person.shape, pose, camera).joints_world[0] - here
+        torch.testing.assert_close(moved, torch.tensor([x, 0.0, 0.5]), atol=1e-5, rtol=0)
+    refinement.joints.offsets[0, 1] = 0.3
+    at_rest = [whose.body(whose.shape, pose).joints_rest[0, 1] for whose in (person, avatar(PLAIN))]
+    assert float(at_rest[0] - at_rest[1]) == pytest.approx(0.3)
+    person.exposure.biases[0] = 0.2
+    black = Rendering(color=torch.zeros(1, 1, 3), alpha=torch.ones(1, 1))
+    assert float(person.exposed(black, "right").color[0, 0, 0]) == pytest.approx(-0.1)
+    assert float(person.correction_cost()) > 0
 
-    def height(body: Body) -> float:
-        return float(body.joints_world[0, 2] - pose.root_position_world[2])
 
-    for frame_id, expected in ((8, 0.5), (4, 0.0), (5, 0.0), (None, 0.0)):
-        body = person.body(person.shape, replace(pose, frame_id=frame_id))
-        assert height(body) == pytest.approx(expected, abs=1e-5)
-    assert avatar(PLAIN).refinement is None
+def test_without_refinement_nothing_of_it_is_there() -> None:
+    person = avatar(PLAIN)
+    assert not any(name.startswith(("refinement", "exposure")) for name in person.state_dict())
+    assert person.correction_cost() == 0
+    image = Rendering(color=torch.zeros(1, 1, 3), alpha=torch.ones(1, 1))
+    assert person.exposed(image, "left") is image
 
 
 def test_the_seed_decides_and_leaves_the_callers_randomness_alone() -> None:
@@ -121,9 +145,10 @@ def test_the_seed_decides_and_leaves_the_callers_randomness_alone() -> None:
 
 def test_gradient_reaches_every_parameter() -> None:
     person = avatar(FULL)
-    posed = person.posed(replace(poses_of("anny")[0], frame_id=4))
+    posed = person.posed(replace(poses_of("anny")[0], frame_id=4), "left")
     generator = torch.Generator().manual_seed(0)
-    outputs = (posed.means, posed.quats, posed.scales, posed.opacities, posed.sh)
+    image = person.exposed(Rendering(color=torch.rand(2, 2, 3), alpha=torch.ones(2, 2)), "left")
+    outputs = (posed.means, posed.quats, posed.scales, posed.opacities, posed.sh, image.color)
     torch.stack([(out * torch.randn(out.shape, generator=generator)).sum() for out in outputs]).sum().backward()
     for name, parameter in person.named_parameters():
         assert parameter.grad is not None, name

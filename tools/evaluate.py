@@ -68,8 +68,9 @@ def view_of(avatar: Avatar, knows_frames: bool, look: RenderConfig) -> RenderFra
 
     @torch.no_grad()
     def view(frame: Frame) -> Rendering:
-        pose = frame.pose if knows_frames else replace(frame.pose, frame_id=None)
-        return render(avatar.posed(pose.to(avatar.device)), frame.camera.to(avatar.device), look)
+        pose, camera = (frame.pose, frame.camera.name) if knows_frames else (replace(frame.pose, frame_id=None), None)
+        scene = avatar.posed(pose.to(avatar.device), camera)
+        return avatar.exposed(render(scene, frame.camera.to(avatar.device), look), camera)
 
     return view
 

@@ -1,8 +1,8 @@
-"""A canonical scene and a body to a scene in the world: skinning, pose-dependent correction, light, pose refinement."""
+"""A canonical scene and a body to a scene in the world: skinning, pose-dependent correction, light, refinement."""
 
 from .correctives import Correctives, CorrectivesConfig
 from .deformer import DeformConfig, Deformer
-from .pose_refinement import PoseRefinement
+from .refinement import RefineConfig, Refinement
 from .skinning import Blended, DualQuaternion, LearnedMix, Linear, Skinning
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "DualQuaternion",
     "LearnedMix",
     "Linear",
-    "PoseRefinement",
+    "RefineConfig",
+    "Refinement",
     "Skinning",
 ]

@@ -1,6 +1,7 @@
 """A scene and a camera to an image. ``render`` holds the only dispatch on the kind of scene."""
 
 from .cameras import framing_distance, orbit
+from .exposure import Exposure
 from .rendering import Backend, Device, RenderConfig, load_backend, render
 
-__all__ = ["Backend", "Device", "RenderConfig", "framing_distance", "load_backend", "orbit", "render"]
+__all__ = ["Backend", "Device", "Exposure", "RenderConfig", "framing_distance", "load_backend", "orbit", "render"]

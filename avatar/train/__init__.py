@@ -3,7 +3,17 @@
 from .adapt import AdaptConfig
 from .events import read_events
 from .fit import Fit, FitConfig, Limits, StepReport
-from .optimizer import LearningRates
+from .optimizer import LearningRates, RefineRates
 from .schedule import Schedule
 
-__all__ = ["AdaptConfig", "Fit", "FitConfig", "LearningRates", "Limits", "Schedule", "StepReport", "read_events"]
+__all__ = [
+    "AdaptConfig",
+    "Fit",
+    "FitConfig",
+    "LearningRates",
+    "Limits",
+    "RefineRates",
+    "Schedule",
+    "StepReport",
+    "read_events",
+]

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from avatar.checkpoint import (
     load_avatar,
@@ -67,7 +66,6 @@ class FitConfig:
         rates: step sizes, times ``rate_factor`` over the run.
         adapt: how the number of Gaussians changes.
         surface: what keeps the displaced template smooth.
-        pose_prior: weight of the squared pose corrections.
         checkpoint_seconds: time between checkpoints.
         seed: of everything random.
     """
@@ -78,14 +76,12 @@ class FitConfig:
     rate_factor: Schedule = field(default_factory=lambda: Schedule(knots=((0.3, 1.0), (1.0, 0.08))))
     adapt: AdaptConfig = field(default_factory=AdaptConfig)
     surface: SurfaceConfig = field(default_factory=SurfaceConfig)
-    pose_prior: float = 1.0
     checkpoint_seconds: float = 20.0
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("pose_prior", "checkpoint_seconds"):
-            if not getattr(self, name) >= 0:
-                raise ValueError(f"FitConfig.{name}: expected zero or more, got {getattr(self, name)}")
+        if not self.checkpoint_seconds >= 0:
+            raise ValueError(f"FitConfig.checkpoint_seconds: expected zero or more, got {self.checkpoint_seconds}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,6 +130,7 @@ class Fit:
             frame_ids=frames,
             config=self.config.avatar,
             rig=self.capture.rig,
+            cameras=[self.capture.cameras[camera].name for camera in self.split.camera_ids],
             seed=self.config.seed,
         ).to(self.device)
         self.optimizer = Optimizer(self.avatar, self.config.rates)
@@ -223,12 +220,14 @@ class Fit:
 
     def _descend(self, frame: Frame, fraction: float) -> tuple[float, float]:
         avatar = self.avatar
-        body = avatar.body(avatar.shape, frame.pose)
+        body = avatar.body(avatar.shape, frame.pose, frame.camera.name)
         scene = avatar.deform(avatar.canonical(), body)
         probe = torch.zeros(avatar.canonical.num_gaussians, 2, requires_grad=True, device=self.device)
         image = render(scene, frame.camera, RenderConfig(backend=self.device), probe)
+        image = avatar.exposed(image, frame.camera.name)
         terms = compare(image, frame, self.config.losses)
-        (terms.total + self._regularisation()).backward()
+        priors = self._surface(avatar.canonical.displacement) + avatar.correction_cost()
+        (terms.total + priors).backward()
         # Of the gradient, not of the loss: a Gaussian that is no number is not drawn, and the loss looks healthy.
         gradients = [parameter.grad for parameter in avatar.parameters() if parameter.grad is not None]
         if not bool(torch.nn.utils.get_total_norm(gradients).isfinite()):
@@ -241,12 +240,6 @@ class Fit:
         self.optimizer.step(self.config.rate_factor(fraction))
         error = (image.color.detach() - frame.image).square().mean()
         return float(terms.total.detach()), -10 * math.log10(max(float(error), 1e-10))
-
-    def _regularisation(self) -> Tensor:
-        total = self._surface(self.avatar.canonical.displacement)
-        if self.avatar.refinement is not None:
-            total = total + self.config.pose_prior * self.avatar.refinement.axis_angles.square().mean()
-        return total
 
     def _log(self, report: StepReport) -> None:
         self._recent.append((report.loss, report.psnr))

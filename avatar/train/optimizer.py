@@ -1,10 +1,34 @@
 """Adam over an avatar's named parameters, whose Gaussians may come and go."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
+
+
+def _check(rates: object) -> None:
+    for name, value in vars(rates).items():
+        if isinstance(value, float) and not value >= 0:
+            raise ValueError(f"{type(rates).__name__}.{name}: expected zero or more, got {value}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RefineRates:
+    """Step size of each kind of correction of the capture; zero freezes it.
+
+    Attributes:
+        poses: radians, and metres for the root. joints: metres. cameras: radians and metres. exposure: of logarithmic
+            gains and of biases.
+    """
+
+    poses: float = 1e-3
+    joints: float = 2e-4
+    cameras: float = 2e-4
+    exposure: float = 1e-3
+
+    def __post_init__(self) -> None:
+        _check(self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,7 +39,7 @@ class LearningRates:
         offsets, displacement: metres. quats, log_scales, opacity_logits, colors, sh_rest: of the Gaussians.
         modes, encoder, codes: of the correctives. light: of the normal light.
         mix: of the logits of the LBS-DQS mix.
-        pose: radians. shift: metres.
+        refine: of the corrections of the capture.
     """
 
     offsets: float = 4e-4
@@ -30,20 +54,26 @@ class LearningRates:
     codes: float = 5e-3
     light: float = 3e-3
     mix: float = 2e-2
-    pose: float = 1e-4
+    refine: RefineRates = field(default_factory=RefineRates)
 
     def __post_init__(self) -> None:
-        for name, value in vars(self).items():
-            if not value >= 0:
-                raise ValueError(f"LearningRates.{name}: expected zero or more, got {value}")
+        _check(self)
 
     def of(self, parameter: str) -> float:
         """The rate of a parameter by its name in the avatar, such as ``canonical.offsets``."""
-        last = parameter.rpartition(".")[2]
-        special = {"axis_angles": self.pose, "shifts": self.pose, "coefficients": self.light, "mix_logits": self.mix}
-        if ".encoder." in parameter:
-            return self.encoder
-        return special[last] if last in special else getattr(self, last)
+        match parameter.split("."):
+            case ["refinement", kind, _]:
+                return getattr(self.refine, kind)
+            case ["exposure", _]:
+                return self.refine.exposure
+            case [*_, "encoder", _, _]:
+                return self.encoder
+            case [*_, "coefficients"]:
+                return self.light
+            case [*_, "mix_logits"]:
+                return self.mix
+            case names:
+                return getattr(self, names[-1])
 
 
 class Optimizer:

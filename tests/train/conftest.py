@@ -8,7 +8,7 @@ import torch
 
 from avatar.canonical import HybridConfig
 from avatar.captures import open_capture
-from avatar.deform import CorrectivesConfig, DeformConfig
+from avatar.deform import CorrectivesConfig, DeformConfig, RefineConfig
 from avatar.engine import set_threads
 from avatar.model import AvatarConfig
 from avatar.structs import Capture, Split
@@ -49,7 +49,7 @@ def recipe() -> FitConfig:
         avatar=AvatarConfig(
             canonical=HybridConfig(num_gaussians=1500, sh_degree=1),
             deform=DeformConfig(correctives=correctives),
-            refine_poses=True,
+            refine=RefineConfig(poses=True, joints=True, cameras=True, exposure=True),
         ),
         adapt=AdaptConfig(start=0.2, rounds=3, max_gaussians=1700, views_to_judge=5, walk_every=7),
         checkpoint_seconds=1000.0,

@@ -10,7 +10,7 @@ import torch
 
 from avatar.canonical import HybridConfig
 from avatar.captures import open_capture
-from avatar.deform import CorrectivesConfig, DeformConfig
+from avatar.deform import CorrectivesConfig, DeformConfig, RefineConfig
 from avatar.engine import set_threads
 from avatar.model import AvatarConfig
 from avatar.structs import Split
@@ -27,7 +27,7 @@ if __name__ == "__main__":
         avatar=AvatarConfig(
             canonical=HybridConfig(num_gaussians=2000),
             deform=DeformConfig(correctives=correctives),
-            refine_poses=True,
+            refine=RefineConfig(poses=True, joints=True, cameras=True, exposure=True),
         ),
         adapt=AdaptConfig(rounds=10, max_gaussians=3000, views_to_judge=5, walk_every=3),
         checkpoint_seconds=0.03,

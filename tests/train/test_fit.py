@@ -14,7 +14,7 @@ from torch import Tensor
 from avatar.checkpoint import load_avatar, newest_checkpoint
 from avatar.losses import SurfaceConfig
 from avatar.structs import Capture, Split
-from avatar.train import Fit, FitConfig, Limits, StepReport, read_events
+from avatar.train import Fit, FitConfig, Limits, RefineRates, StepReport, read_events
 
 Start = Callable[..., Fit]
 
@@ -168,23 +168,33 @@ def test_every_epoch_shows_every_picture_once(start: Start, corner: Split, tmp_p
 
 
 def test_unwanted_parts_are_not_learnt(start: Start, recipe: FitConfig, tmp_path: Path) -> None:
-    rates = replace(recipe.rates, pose=0.0, displacement=0.0)
+    rates = replace(recipe.rates, refine=RefineRates(poses=0.0, exposure=0.0), displacement=0.0)
     fit = run_to(start(tmp_path, replace(recipe, rates=rates), steps=3), 3)
-    assert fit.avatar.refinement is not None
-    assert not bool(fit.avatar.refinement.axis_angles.any())
+    learnt = dict(fit.avatar.named_parameters())
+    assert not any(bool(value.any()) for name, value in learnt.items() if name.startswith(("refinement.p", "exposure")))
+    assert bool(learnt["refinement.joints.offsets"].any())
+    assert bool(learnt["refinement.cameras.turns"].any())
     assert not bool(fit.avatar.canonical.displacement.any())
     assert bool(fit.avatar.canonical.offsets.any())
 
 
-@pytest.mark.parametrize("weight", ["surface", "pose_prior"])
-def test_priors_hold_back(weight: str, start: Start, recipe: FitConfig, tmp_path: Path) -> None:
+def with_prior(recipe: FitConfig, part: str, strength: float) -> FitConfig:
+    if part == "canonical.displacement":
+        return replace(recipe, surface=SurfaceConfig(stretch=strength))
+    expected = 1 / (strength + 1e-3)
+    refine = replace(recipe.avatar.refine, pose_rad=expected, joint_m=expected, camera_m=expected)
+    return replace(recipe, avatar=replace(recipe.avatar, refine=replace(refine, exposure_log=expected)))
+
+
+PARTS = ["poses.axis_angles", "joints.offsets", "cameras.shifts"]
+
+
+@pytest.mark.parametrize("part", ["canonical.displacement", *(f"refinement.{part}" for part in PARTS)])
+def test_priors_hold_back(part: str, start: Start, recipe: FitConfig, tmp_path: Path) -> None:
     sizes = []
-    for value in (0.0, 1e6):
-        prior = SurfaceConfig(stretch=value) if weight == "surface" else value
-        fit = run_to(start(tmp_path / str(value), replace(recipe, **{weight: prior}), steps=6), 6)
-        assert fit.avatar.refinement is not None
-        learnt = fit.avatar.canonical.displacement if weight == "surface" else fit.avatar.refinement.axis_angles
-        sizes.append(float(learnt.detach().norm()))
+    for strength in (0.0, 1e6):
+        fit = run_to(start(tmp_path / str(strength), with_prior(recipe, part, strength), steps=6), 6)
+        sizes.append(float(fit.avatar.get_parameter(part).detach().norm()))
     assert sizes[1] < 0.8 * sizes[0]
 
 
@@ -200,7 +210,7 @@ def test_another_split_recipe_or_capture_is_refused(
 ) -> None:
     for changed, fit in {
         "split": lambda: start(saved, split=replace(corner, name="other")),
-        "recipe": lambda: start(saved, replace(recipe, pose_prior=2.0)),
+        "recipe": lambda: start(saved, replace(recipe, checkpoint_seconds=2.0)),
         "capture": lambda: Fit(replace(sample, name="other"), corner, saved, recipe, Limits(steps=20)),
     }.items():
         with pytest.raises(ValueError, match=f"{saved}: holds a fit with another {changed}; give another --run"):
@@ -288,11 +298,10 @@ def test_limits_are_checked(steps: int | None, seconds: float | None) -> None:
         Limits(steps=steps, budget_seconds=seconds)
 
 
-@pytest.mark.parametrize("field", ["pose_prior", "checkpoint_seconds"])
 @pytest.mark.parametrize("value", [-1.0, math.nan])
-def test_configs_are_checked(field: str, value: Any) -> None:
-    with pytest.raises(ValueError, match=rf"FitConfig\.{field}: expected zero or more"):
-        FitConfig(**{field: value})
+def test_configs_are_checked(value: Any) -> None:
+    with pytest.raises(ValueError, match=r"FitConfig\.checkpoint_seconds: expected zero or more"):
+        FitConfig(checkpoint_seconds=value)
 
 
 @pytest.mark.cuda

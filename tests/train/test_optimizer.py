@@ -9,10 +9,10 @@ from torch import nn
 
 from avatar.body import load_body
 from avatar.canonical import HybridConfig
-from avatar.deform import CorrectivesConfig, DeformConfig, LearnedMix
+from avatar.deform import CorrectivesConfig, DeformConfig, LearnedMix, RefineConfig
 from avatar.model import Avatar, AvatarConfig
 from avatar.structs import Pose
-from avatar.train import LearningRates
+from avatar.train import LearningRates, RefineRates
 from avatar.train.optimizer import Optimizer
 
 RATES = LearningRates(colors=0.5, opacity_logits=0.25, offsets=0.0)
@@ -100,15 +100,28 @@ def test_every_parameter_of_an_avatar_has_its_rate() -> None:
     config = AvatarConfig(
         canonical=HybridConfig(num_gaussians=10),
         deform=DeformConfig(skinning=LearnedMix(), correctives=correctives),
-        refine_poses=True,
+        refine=RefineConfig(poses=True, joints=True, cameras=True, exposure=True),
     )
     model = load_body("cmu_mb")
     rest = model.rest_pose()
     poses = Pose(local_quats=rest.local_quats[None], root_position_world=rest.root_position_world[None])
-    avatar = Avatar(shape=model.default_shape(), poses=poses, frame_ids=(0,), config=config, rig="cmu_mb")
-    fields = list(LearningRates.__dataclass_fields__)
-    rates = LearningRates(**{name: float(place + 1) for place, name in enumerate(fields)})
-    kinds = {name: fields[int(rates.of(name)) - 1] for name, _ in avatar.named_parameters()}
+    avatar = Avatar(
+        shape=model.default_shape(), poses=poses, frame_ids=(0,), config=config, rig="cmu_mb", cameras=("a",)
+    )
+    fields = [name for name in LearningRates.__dataclass_fields__ if name != "refine"]
+    refine = RefineRates(poses=101.0, joints=102.0, cameras=103.0, exposure=104.0)
+    rates = LearningRates(**{name: float(place + 1) for place, name in enumerate(fields)}, refine=refine)
+    corrections = {name: rates.of(name) for name, _ in avatar.named_parameters() if "refine" in name or "exp" in name}
+    assert corrections == {
+        "refinement.poses.axis_angles": 101.0,
+        "refinement.poses.shifts": 101.0,
+        "refinement.joints.offsets": 102.0,
+        "refinement.cameras.turns": 103.0,
+        "refinement.cameras.shifts": 103.0,
+        "exposure.log_gains": 104.0,
+        "exposure.biases": 104.0,
+    }
+    kinds = {name: fields[int(rates.of(name)) - 1] for name, _ in avatar.named_parameters() if name not in corrections}
     assert kinds == {
         **{f"canonical.{name}": name for name in fields[:7]},
         "deform.correctives.modes": "modes",
@@ -116,8 +129,6 @@ def test_every_parameter_of_an_avatar_has_its_rate() -> None:
         **{f"deform.correctives.encoder.{layer}.{kind}": "encoder" for layer in (0, 2) for kind in ("weight", "bias")},
         "deform.light.coefficients": "light",
         "deform.mix_logits": "mix",
-        "refinement.axis_angles": "pose",
-        "refinement.shifts": "pose",
     }
 
 
