@@ -34,7 +34,9 @@ from avatar.train import AdaptConfig, FitConfig, LearningRates, RefineRates, Sch
 FULL = AvatarConfig(
     canonical=HybridConfig(num_gaussians=300, sh_degree=1, relative_size=1 / 3),
     deform=DeformConfig(
-        skinning=LearnedMix(initial_dqs_fraction=0.3), correctives=CorrectivesConfig(num_modes=2, num_control_points=20)
+        skinning=LearnedMix(initial_dqs_fraction=0.3),
+        covariance="jacobian",
+        correctives=CorrectivesConfig(num_modes=2, num_control_points=20),
     ),
     refine=RefineConfig(poses=True, joints=True, cameras=True, exposure=True),
 )

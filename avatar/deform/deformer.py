@@ -7,7 +7,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from avatar.engine import Skinnable, SparseMap, relight
+from avatar.engine import Covariance, Skinnable, SparseMap, relight
 from avatar.structs import Binding, Body, Gaussians, Mesh, Pose
 
 from .correctives import Correctives, CorrectivesConfig
@@ -21,11 +21,13 @@ class DeformConfig:
 
     Attributes:
         skinning: linear, dual-quaternion, or a blend of both, which may be learnt.
+        covariance: whether Gaussians only turn, or are sheared and stretched by the motion's Jacobian too.
         correctives: pose-dependent offset and colour.
         light: colour follows the posed normal.
     """
 
     skinning: Skinning = field(default_factory=Linear)
+    covariance: Covariance = "rotation"
     correctives: CorrectivesConfig = field(default_factory=CorrectivesConfig)
     light: bool = True
 
@@ -69,14 +71,14 @@ class Deformer(nn.Module):
         means, extra = gaussians.means, None
         if self.correctives is not None:
             means, extra = self.correctives(body.pose, binding, means)
-        rest = Skinnable(means, gaussians.quats, binding.normals)
+        rest = Skinnable(means, gaussians.quats, binding.normals, gaussians.linear)
         weights, from_vertices = self._at_gaussians(binding, body)
         mix = self.mix_logits
         skinning = self.config.skinning if mix is None else from_vertices(mix[:, None])[:, 0].sigmoid()
-        posed = skin(rest, weights, body, skinning)
+        posed = skin(rest, weights, body, skinning, self.config.covariance)
         lit = self.light or partial(relight, coefficients=None)
         sh = lit(gaussians.sh, extra, posed.normals)
-        return replace(gaussians, means=posed.points, quats=posed.quats, sh=sh)
+        return replace(gaussians, means=posed.points, quats=posed.quats, sh=sh, linear=posed.linear)
 
     def _at_gaussians(self, binding: Binding, body: Body) -> tuple[SkinWeights, SparseMap]:
         """Their skinning weights and the map from the template's vertices; made again when the binding changes."""

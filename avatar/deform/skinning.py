@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from avatar.engine import Influences, Skinnable, skin_points
+from avatar.engine import Covariance, Influences, Skinnable, skin_points
 from avatar.engine import skin as engine_skin
 from avatar.geometry import dense_weights, interpolate, quats_from_matrices
 from avatar.structs import Binding, Body, Mesh
@@ -81,13 +81,20 @@ class SkinWeights:
         return cls(influences=Influences(strongest.indices.int(), strongest.values))
 
 
-def skin(rest: Skinnable, weights: SkinWeights, body: Body, skinning: Skinning | Float[Tensor, " n"]) -> Skinnable:
+def skin(
+    rest: Skinnable,
+    weights: SkinWeights,
+    body: Body,
+    skinning: Skinning | Float[Tensor, " n"],
+    covariance: Covariance = "rotation",
+) -> Skinnable:
     """Points, rotations and normals from the canonical pose to the pose of ``body``, world metres.
 
-    In place of a kind of skinning, a tensor gives each point's fraction of the dual-quaternion one. Rotations and
-    normals turn by the mean of the joints' quaternions in every variant: Gaussians are not sheared.
+    In place of a kind of skinning, a tensor gives each point's fraction of the dual-quaternion one. Normals turn by the
+    mean of the joints' quaternions in every variant; so does all else, unless ``covariance`` is ``"jacobian"``.
     """
-    return engine_skin(rest, weights.influences, _joint_rows(body), dqs_fraction=_dqs_fraction(skinning))
+    fraction = _dqs_fraction(skinning)
+    return engine_skin(rest, weights.influences, _joint_rows(body), dqs_fraction=fraction, covariance=covariance)
 
 
 def skin_mesh(mesh: Mesh, body: Body, skinning: Skinning | Float[Tensor, " v"]) -> Mesh:

@@ -46,7 +46,7 @@ from .packed import Composite, Packed, SampleWeights
 from .rasterize import rasterize
 from .rasterize_reference import rasterize_reference
 from .relight import relight, relight_reference
-from .skin import Influences, Skinnable, skin, skin_points, skin_points_reference, skin_reference
+from .skin import Covariance, Influences, Skinnable, skin, skin_points, skin_points_reference, skin_reference
 from .sparse_map import SparseMap
 from .ssim import ssim, ssim_reference
 from .surface_frames import on_frames, on_frames_reference
@@ -55,6 +55,7 @@ from .views import RasterizeOptions, Renders, Splats, Views
 __all__ = [
     "ClosestPoints",
     "Composite",
+    "Covariance",
     "HashGrid",
     "HashLevel",
     "ImageErrors",

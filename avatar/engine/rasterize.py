@@ -14,20 +14,20 @@ from .views import RasterizeOptions, Renders, Splats, Views, check_inputs
 
 _INPUTS = (
     "Tensor means, Tensor quats, Tensor scales, Tensor opacities, Tensor colors, Tensor viewmats, Tensor intrinsics, "
-    "Tensor? backgrounds, Tensor? means2d_offsets, Tensor? means2d_absgrad, int[] flags, float[] limits"
+    "Tensor? backgrounds, Tensor? means2d_offsets, Tensor? means2d_absgrad, Tensor? linear, int[] flags, float[] limits"
 )
 MAX_ENTRIES = 2**31 - 1  # in the tile lists of one camera: they are numbered by int32
 torch.library.define("avatar::rasterize", f"({_INPUTS}) -> (Tensor, Tensor, Tensor, Tensor)")
 torch.library.define(
     "avatar::rasterize_backward",
-    f"(Tensor v_colors, Tensor v_alphas, Tensor state, {_INPUTS}) -> ({', '.join(['Tensor'] * 8)})",
+    f"(Tensor v_colors, Tensor v_alphas, Tensor state, {_INPUTS}) -> ({', '.join(['Tensor'] * 9)})",
 )
 
 
 class _Scene(ctypes.Structure):
     _fields_ = [
         *integers("num_gaussians num_cameras num_channels"),
-        *pointers("means quats scales opacities colors viewmats intrinsics backgrounds means2d_offsets"),
+        *pointers("means quats scales opacities colors viewmats intrinsics backgrounds means2d_offsets linear"),
         *integers("height width sh_degree colors_per_camera with_depth antialiased"),
         *numbers("near_plane far_plane radius_clip eps2d"),
     ]
@@ -38,7 +38,7 @@ class _Output(ctypes.Structure):
 
 
 class _Gradients(ctypes.Structure):
-    _fields_ = pointers("colors alphas means quats scales opacities scene_colors viewmats means2d absgrad2d")
+    _fields_ = pointers("colors alphas means quats scales opacities scene_colors viewmats means2d absgrad2d linear")
 
 
 class _Arguments(ctypes.Structure):
@@ -71,7 +71,7 @@ def rasterize(splats: Splats, views: Views, options: RasterizeOptions | None = N
     if backgrounds is not None and options.depth != "none":
         backgrounds = torch.nn.functional.pad(backgrounds, (0, 1))
     on_image = (views.means2d_offsets_px, views.means2d_absgrad_px)
-    optional = [None if t is None else t.contiguous() for t in (backgrounds, *on_image)]
+    optional = [None if t is None else t.contiguous() for t in (backgrounds, *on_image, splats.linear)]
     wants_gradient = torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in (*tensors, *optional))
     degree = -1 if splats.sh_degree is None else splats.sh_degree
     flags = [views.height, views.width, degree, options.depth != "none", options.antialiased, wants_gradient]
@@ -92,7 +92,7 @@ def _operator(wants_gradient: bool) -> Callable[..., tuple[Tensor, ...]]:
 
 
 def _scene(inputs: tuple) -> _Scene:
-    tensors, (flags, limits) = inputs[:9], inputs[10:]
+    tensors, (flags, limits) = (*inputs[:9], inputs[10]), inputs[11:]
     height, width, degree, with_depth, antialiased, _ = flags
     colors = inputs[4]
     pointers = [None if t is None else t.data_ptr() for t in tensors]
@@ -102,7 +102,7 @@ def _scene(inputs: tuple) -> _Scene:
 
 
 def _empty_outputs(inputs: tuple) -> tuple[Tensor, Tensor, Tensor]:
-    means, colors, viewmats, (height, width, _, with_depth, *_) = inputs[0], inputs[4], inputs[5], inputs[10]
+    means, colors, viewmats, (height, width, _, with_depth, *_) = inputs[0], inputs[4], inputs[5], inputs[11]
     cameras = viewmats.shape[0]
     images = means.new_empty(cameras, height, width, colors.shape[-1] + with_depth)
     radii = means.new_empty(cameras, means.shape[0], 2, dtype=torch.int32)
@@ -112,7 +112,7 @@ def _empty_outputs(inputs: tuple) -> tuple[Tensor, Tensor, Tensor]:
 def _forward(*inputs) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     images, alphas, radii = _empty_outputs(inputs)
     out = _Output(images.data_ptr(), alphas.data_ptr(), radii.data_ptr())
-    state = call("rasterize", images.dtype, _Arguments(_scene(inputs), out, inputs[10][5], MAX_ENTRIES))
+    state = call("rasterize", images.dtype, _Arguments(_scene(inputs), out, inputs[11][5], MAX_ENTRIES))
     if state == 0:
         raise ValueError(
             f"rasterize: expected at most {MAX_ENTRIES} pairs of a Gaussian and a tile of 32 x 32 pixels, found more; "
@@ -134,7 +134,7 @@ def _backward(v_colors: Tensor, v_alphas: Tensor, state: Tensor, *inputs) -> tup
     addresses = [t.data_ptr() if t.numel() else None for t in (v_colors, v_alphas, *gradients)]
     arguments = _GradientArguments(_scene(inputs), _Gradients(*addresses), int(state))
     while call("rasterize_backward", v_colors.dtype, arguments) != 0:  # its forward state was reused: render again
-        arguments.state_id = int(_forward(*inputs[:10], [*inputs[10][:5], 1], inputs[11])[3])
+        arguments.state_id = int(_forward(*inputs[:11], [*inputs[11][:5], 1], inputs[12])[3])
     return gradients
 
 
@@ -144,13 +144,13 @@ torch.library.impl("avatar::rasterize_backward", "cpu", _backward)
 @torch.library.register_fake("avatar::rasterize_backward")
 def _backward_fake(v_colors: Tensor, v_alphas: Tensor, state: Tensor, *inputs) -> tuple[Tensor, ...]:
     del v_colors, v_alphas, state
-    on_image = (inputs[0].new_empty(0) if t is None else t for t in inputs[8:10])
-    return tuple(torch.empty_like(t) for t in (*inputs[:6], *on_image))
+    optional = (inputs[0].new_empty(0) if t is None else t for t in inputs[8:11])
+    return tuple(torch.empty_like(t) for t in (*inputs[:6], *optional))
 
 
 def _setup_context(ctx, inputs: tuple, output: tuple) -> None:
-    ctx.save_for_backward(output[1], output[3], *inputs[:10])
-    ctx.settings = inputs[10:]
+    ctx.save_for_backward(output[1], output[3], *inputs[:11])
+    ctx.settings = inputs[11:]
     ctx.mark_non_differentiable(output[2], output[3])
     ctx.set_materialize_grads(False)
 
@@ -163,12 +163,12 @@ def _differentiate(
     channels = tensors[4].shape[-1] + ctx.settings[0][3]
     v_colors = alphas.new_zeros(*alphas.shape, channels) if v_colors is None else v_colors.contiguous()
     v_alphas = torch.zeros_like(alphas) if v_alphas is None else v_alphas.contiguous()
-    *gradients, v_offsets, v_absgrad = operator(v_colors, v_alphas, state, *tensors, *ctx.settings)
+    *gradients, v_offsets, v_absgrad, v_linear = operator(v_colors, v_alphas, state, *tensors, *ctx.settings)
     v_backgrounds = None
     if tensors[7] is not None and ctx.needs_input_grad[7]:
         v_backgrounds = ((1 - alphas)[..., None] * v_colors).sum((1, 2))
-    v_offsets, v_absgrad = (None if t is None else v for t, v in zip(tensors[8:], (v_offsets, v_absgrad), strict=True))
-    return (*gradients, None, v_backgrounds, v_offsets, v_absgrad, None, None)
+    found = zip(tensors[8:], (v_offsets, v_absgrad, v_linear), strict=True)
+    return (*gradients, None, v_backgrounds, *(None if t is None else v for t, v in found), None, None)
 
 
 class _Rasterize(torch.autograd.Function):

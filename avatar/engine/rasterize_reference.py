@@ -74,9 +74,10 @@ class _Projected:
 
 def _without_hostile(splats: Splats) -> tuple[Splats, Bool[Tensor, " n"]]:
     """The same with harmless numbers for Gaussians that are not finite or have no orientation, and which are usable."""
-    values = torch.cat([splats.means, splats.quats, splats.scales, splats.opacities[:, None]], 1)
+    names = ("means", "quats", "scales", "opacities", *([] if splats.linear is None else ["linear"]))
+    harmless = {name: getattr(splats, name) for name in names}
+    values = torch.cat([value.flatten(1) if value.ndim > 1 else value[:, None] for value in harmless.values()], 1)
     is_usable = values.isfinite().all(1) & (splats.quats != 0).any(1)
-    harmless = {name: getattr(splats, name) for name in ("means", "quats", "scales", "opacities")}
     for name, value in harmless.items():
         is_kept = is_usable.view(-1, *[1] * (value.ndim - 1))
         harmless[name] = torch.where(is_kept, value, torch.ones_like(value))
@@ -87,6 +88,7 @@ def _covariance(
     splats: Splats, rotation: Float[Tensor, "3 3"], points: Tensor, intrinsics: Float[Tensor, "3 3"], views: Views
 ) -> Float[Tensor, "n 2 2"]:
     axes = matrices_from_quats(torch.nn.functional.normalize(splats.quats, dim=-1))
+    axes = axes if splats.linear is None else splats.linear @ axes
     fx, fy, cx, cy = intrinsics[0, 0], intrinsics[1, 1], intrinsics[0, 2], intrinsics[1, 2]
     depth = points[:, 2]
     margin_x, margin_y = 0.15 * views.width / fx, 0.15 * views.height / fy

@@ -15,7 +15,7 @@ class Splats(NamedTuple):
 
     ``colors`` are channels (``n d``, or ``c n d`` for one set a camera) or, with ``sh_degree``, spherical-harmonic
     coefficients (``n k 3`` or ``c n k 3``) whose colour is ``max(0, basis @ sh + 0.5)``. ``quats`` are ``wxyz``, any
-    length.
+    length. ``linear`` is what a deformation does to their axes: with it the covariance is ``(L R S) (L R S)^T``.
     """
 
     means: Float[Tensor, "n 3"]
@@ -24,6 +24,7 @@ class Splats(NamedTuple):
     opacities: Float[Tensor, " n"]
     colors: Float[Tensor, "*c n d"]
     sh_degree: int | None = None
+    linear: Float[Tensor, "n 3 3"] | None = None
 
 
 class Views(NamedTuple):
@@ -84,6 +85,7 @@ def check_inputs(splats: Splats, views: Views, options: RasterizeOptions) -> Non
         "scales": (splats.scales, (n, 3)),
         "opacities": (splats.opacities, (n,)),
         "colors": (splats.colors, (*lead, *color_shape)),
+        "linear": (splats.linear, (n, 3, 3)),
         "camera_from_world": (views.camera_from_world, (c, 4, 4)),
         "intrinsics_px": (views.intrinsics_px, (c, 3, 3)),
         "backgrounds": (views.backgrounds, (c, color_shape[-1])),

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from avatar.geometry import multiply_quats, quats_from_matrices, sh_basis
+from avatar.geometry import matrices_from_quats, multiply_quats, normalize_quats, quats_from_matrices, sh_basis
 from avatar.structs import Gaussians
 
 # (x, y, z) -> (x, -z, y): ours is z up with the person facing -y; a viewer's is y down with the person facing -z.
@@ -21,13 +21,37 @@ def to_viewer_axes(gaussians: Gaussians) -> Gaussians:
 
 def rotate_gaussians(gaussians: Gaussians, target_from_source: Float[Tensor, "3 3"]) -> Gaussians:
     """The same Gaussians in rotated axes: centres, orientations and view-dependent colour; a binding is dropped."""
-    rotation = target_from_source
+    rotation, quats, linear = target_from_source, gaussians.quats, gaussians.linear
+    if linear is None:
+        quats = multiply_quats(quats_from_matrices(rotation).expand_as(quats), quats)
+    else:
+        linear = rotation @ linear
     return replace(
         gaussians,
         means=gaussians.means @ rotation.mT,
-        quats=multiply_quats(quats_from_matrices(rotation).expand_as(gaussians.quats), gaussians.quats),
+        quats=quats,
+        linear=linear,
         sh=sh_rotation(rotation, gaussians.sh.shape[1]) @ gaussians.sh,
         binding=None,
+    )
+
+
+def without_linear(gaussians: Gaussians) -> Gaussians:
+    """The same Gaussians by quaternions and scales alone; covariances are kept to rounding, the order of axes is not.
+
+    No standard deviation is left below a billionth of the largest: what is flat has a logarithm still.
+    """
+    if gaussians.linear is None:
+        return gaussians
+    axes = gaussians.linear @ (matrices_from_quats(normalize_quats(gaussians.quats)) * gaussians.scales[:, None])
+    directions, scales, _ = torch.linalg.svd(axes.double())
+    directions = directions * torch.linalg.det(directions)[:, None, None]
+    scales = scales.clamp(min=1e-9 * scales[:, :1]).clamp(min=1e-30)
+    return replace(
+        gaussians,
+        quats=quats_from_matrices(directions).to(gaussians.quats),
+        scales=scales.to(gaussians.scales),
+        linear=None,
     )
 
 

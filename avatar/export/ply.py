@@ -17,6 +17,7 @@ from avatar.atomic import replacing
 from avatar.geometry import normalize_quats
 from avatar.structs import Gaussians
 
+from .axes import without_linear
 from .ply_table import read_vertices
 
 MIN_OPACITY = 1e-6  # the logits of 0 and 1 are infinite
@@ -36,6 +37,7 @@ def write_ply(path: Path, gaussians: Gaussians, comments: Sequence[str] = ()) ->
     Opacities are kept a millionth away from 0 and 1, whose logits are infinite. Raises ValueError where a value is not
     finite or a scale not positive.
     """
+    gaussians = without_linear(gaussians)
     means, sh = gaussians.means, gaussians.sh
     rest = sh[:, 1:].mT.flatten(1)
     blocks = {

@@ -71,7 +71,7 @@ def render(
     """
     config = config or RenderConfig()
     degree = {1: 0, 4: 1, 9: 2, 16: 3}[scene.sh.shape[1]]
-    splats = Splats(scene.means, scene.quats, scene.scales, scene.opacities, scene.sh, degree)
+    splats = Splats(scene.means, scene.quats, scene.scales, scene.opacities, scene.sh, degree, scene.linear)
     background = torch.tensor(config.background, dtype=scene.means.dtype, device=scene.means.device)
     views = Views(
         camera_from_world=camera.camera_from_world[None],

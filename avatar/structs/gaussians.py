@@ -36,6 +36,7 @@ class Gaussians:
         opacities: in [0, 1].
         sh: spherical-harmonic coefficients of sRGB, ``k`` 1, 4, 9 or 16; colour is ``max(0, basis @ sh + 0.5)``.
         binding: how they sit on a mesh, or None for free ones.
+        linear: what a deformation has done to them, its gradient: with it the covariance is ``(L R S) (L R S)^T``.
     """
 
     means: Float[Tensor, "n 3"]
@@ -44,3 +45,4 @@ class Gaussians:
     opacities: Float[Tensor, " n"]
     sh: Float[Tensor, "n k 3"]
     binding: Binding | None = None
+    linear: Float[Tensor, "n 3 3"] | None = None

@@ -6,7 +6,16 @@ from dataclasses import replace
 import pytest
 import torch
 
-from avatar.deform import Blended, CorrectivesConfig, DeformConfig, Deformer, Linear, Skinning
+from avatar.deform import (
+    Blended,
+    CorrectivesConfig,
+    DeformConfig,
+    Deformer,
+    DualQuaternion,
+    LearnedMix,
+    Linear,
+    Skinning,
+)
 from avatar.deform.skinning import skin_mesh
 from avatar.geometry import SH_C0, matrices_from_axis_angles, quats_from_axis_angles
 from avatar.structs import Body, Gaussians, Mesh, Pose
@@ -105,6 +114,26 @@ def test_light_multiplies_all_of_the_colour_by_the_posed_normal(
     factor = 1 + 0.5 * heights
     torch.testing.assert_close(out.sh[:, 0] * SH_C0 + 0.5, factor * (gaussians.sh[:, 0] * SH_C0 + 0.5))
     torch.testing.assert_close(out.sh[:, 1:], factor[:, None] * gaussians.sh[:, 1:])
+
+
+@pytest.mark.parametrize("kind", [Linear(), Blended(dqs_fraction=0.4), DualQuaternion(), LearnedMix()])
+def test_the_jacobian_carries_what_lies_around_a_gaussian(
+    kind: Skinning, tube: Mesh, random_poses: Pose, body_of: BodyOf, gaussians: Gaussians
+) -> None:
+    """A second Gaussian a little aside, bound to the same place, ends where the first one's linear map puts it."""
+    body, generator = body_of(random_poses[3]), torch.Generator().manual_seed(4)
+    plain = Deformer(tube, random_poses, FRAME_IDS, DeformConfig(skinning=kind, correctives=NO_MODES, light=False))
+    sheared = Deformer(tube, random_poses, FRAME_IDS, replace(plain.config, covariance="jacobian"))
+    aside = torch.randn(200, 3, generator=generator)
+    out = moved(sheared, gaussians, body)
+    assert out.linear is not None
+    assert out.quats is gaussians.quats
+    assert moved(plain, gaussians, body).linear is None
+    shift = moved(plain, replace(gaussians, means=gaussians.means + aside), body).means - out.means
+    torch.testing.assert_close((out.linear @ aside[..., None])[..., 0], shift, atol=2e-6, rtol=0)
+    before = torch.randn(200, 3, 3, generator=generator)
+    after = moved(sheared, replace(gaussians, linear=before), body).linear
+    torch.testing.assert_close(after, out.linear @ before, atol=2e-6, rtol=1e-5)
 
 
 def test_another_binding_is_seen(tube: Mesh, random_poses: Pose, body_of: BodyOf, gaussians: Gaussians) -> None:

@@ -129,7 +129,7 @@ def test_the_reference_kernel_agrees_forward_and_backward(
         weights = torch.Generator().manual_seed(5)
         loss = sum((t * torch.randn(t.shape, generator=weights)).sum() for t in (out.points, out.quats))
         assert isinstance(loss, Tensor)
-        return [*out, *torch.autograd.grad(loss, (means, quats, local_quats))]
+        return [*out[:3], *torch.autograd.grad(loss, (means, quats, local_quats))]
 
     fused = results()
     monkeypatch.setattr(skinning_module, "engine_skin", skin_reference)
@@ -179,7 +179,7 @@ def test_signs_of_the_poses_quaternions_do_not_matter(
     for kind in KINDS:
         one = posed(gaussians, body_of(pose), kind)
         other = posed(gaussians, body_of(replace(pose, local_quats=signs * pose.local_quats)), kind)
-        for a, b in zip(one, other, strict=True):
+        for a, b in zip(one[:3], other[:3], strict=True):
             assert torch.equal(a, b)
 
 

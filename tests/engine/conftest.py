@@ -28,6 +28,7 @@ class SceneConfig:
     backgrounds: bool = False
     offsets: bool = False
     absgrad: bool = False
+    linear: bool = False
     scale_m: float = 0.08
     depths_m: tuple[float, float] = (1.0, 4.0)
     dtype: torch.dtype = torch.float64
@@ -97,6 +98,7 @@ def _scene(config: SceneConfig) -> Scene:
         opacities=uniform(n) * 0.98 + 0.01,
         colors=_colors(config, generator),
         sh_degree=config.sh_degree,
+        linear=torch.eye(3) + uniform(n, 3, 3) - 0.5 if config.linear else None,
     )
     views = Views(
         camera_from_world=_cameras(config, generator),
@@ -155,6 +157,13 @@ CASES = {
         **{"cameras": 2, "sh_degree": 2, "backgrounds": True, "offsets": True, "scale_m": 0.02},
         "options": RasterizeOptions(antialiased=True, depth="expected"),
     },
+    "sheared": {"linear": True, "sh_degree": 1},
+    "sheared, everything": {
+        **{"linear": True, "cameras": 3, "sh_degree": 2, "backgrounds": True, "offsets": True, "scale_m": 0.02},
+        "options": RasterizeOptions(antialiased=True, depth="expected"),
+    },
+    "sheared, smaller than a tile": {"linear": True, "height": 7, "width": 5, "channels": 5},
+    "sheared, all culled": {"linear": True, "depths_m": (-4.0, -1.0)},
     "no blur": {"options": RasterizeOptions(blur_px2=0.0)},
     "near, far": {"options": RasterizeOptions(near=1.5, far=3.0)},
     "radius clip": {"options": RasterizeOptions(radius_clip_px=9.0)},

@@ -1,5 +1,7 @@
 """The engine as torch operators: gradients by finite differences, registration, compilation."""
 
+from typing import Literal
+
 import pytest
 import torch
 from torch import Tensor
@@ -20,9 +22,11 @@ def tiny(make_scene, **fields):
     return make_scene(**size, cameras=2, backgrounds=True, offsets=True, **fields)
 
 
-@pytest.mark.parametrize("wrong", [None, "means", "quats", "scales", "opacities", "colors", "camera_from_world"])
+@pytest.mark.parametrize(
+    "wrong", [None, "means", "quats", "scales", "opacities", "colors", "linear", "camera_from_world"]
+)
 def test_rasterize_gradcheck_and_the_planted_error_it_must_find(wrong: str | None, make_scene, doubled):
-    scene = tiny(make_scene, sh_degree=1, options=RasterizeOptions(depth="expected", antialiased=True))
+    scene = tiny(make_scene, sh_degree=1, linear=True, options=RasterizeOptions(depth="expected", antialiased=True))
     inputs = {name: t.requires_grad_() for name, t in scene.inputs().items()}
 
     def images(*tensors: Tensor) -> tuple[Tensor, Tensor]:
@@ -45,22 +49,30 @@ def skinned(seed: int = 0) -> tuple[Tensor, ...]:
     return normal(7, 3), normal(7, 4), normals, ids, normal(7, 4).softmax(1), normal(3, 16)
 
 
-@pytest.mark.parametrize("wrong", [None, "points", "quats", "weights", "joints", "fractions"])
+@pytest.mark.parametrize("wrong", [None, "points", "quats", "linear", "weights", "joints", "fractions"])
 @pytest.mark.parametrize("fraction", [0.0, 0.4, 1.0, None])
-def test_skin_gradcheck_and_the_planted_error_it_must_find(wrong: str | None, fraction: float | None, doubled):
-    """No fraction: every point has its own."""
+@pytest.mark.parametrize("covariance", ["turned", "rotation", "jacobian"])
+def test_skin_gradcheck_and_the_planted_error_it_must_find(
+    wrong: str | None, fraction: float | None, covariance: Literal["turned", "rotation", "jacobian"], doubled
+):
+    """No fraction: every point has its own. Only what is turned has no linear map."""
     points, quats, normals, ids, weights, joints = skinned()
+    generator = torch.Generator().manual_seed(1)
     inputs = {"points": points, "quats": quats, "weights": weights, "joints": joints}
     if fraction is None:
-        inputs["fractions"] = torch.rand(7, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
-    elif wrong == "fractions":
+        inputs["fractions"] = torch.rand(7, generator=generator, dtype=torch.float64)
+    if covariance != "turned":
+        inputs["linear"] = torch.randn(7, 3, 3, generator=generator, dtype=torch.float64)
+    if wrong is not None and wrong not in inputs:
         return
 
-    def posed(*tensors: Tensor) -> tuple[Tensor, Tensor]:
+    def posed(*tensors: Tensor) -> tuple[Tensor, ...]:
         changed = planted(dict(zip(inputs, tensors, strict=True)), wrong, doubled)
-        rest = Skinnable(changed["points"], changed["quats"], normals)
-        mix = changed["fractions"] if fraction is None else fraction
-        return skin(rest, Influences(ids, changed["weights"]), changed["joints"], dqs_fraction=mix)[:2]
+        rest = Skinnable(changed["points"], changed["quats"], normals, changed.get("linear"))
+        influences, mix = Influences(ids, changed["weights"]), changed["fractions"] if fraction is None else fraction
+        kind = "rotation" if covariance == "turned" else covariance
+        posed = skin(rest, influences, changed["joints"], dqs_fraction=mix, covariance=kind)
+        return tuple(t for t in (posed.points, posed.quats, posed.linear) if t is not None)
 
     tensors = tuple(t.requires_grad_() for t in inputs.values())
     is_right = torch.autograd.gradcheck(posed, tensors, nondet_tol=0.0, raise_exception=wrong is None)
@@ -96,11 +108,14 @@ def test_image_errors_gradcheck_and_the_planted_error_it_must_find(wrong: str | 
 
 def arguments_of(name: str, make_scene) -> tuple:
     """Arguments of one operator, as the functions that wrap it make them."""
-    scene = tiny(make_scene)
-    tensors = (*scene.splats[:5], *scene.views[:2], *scene.views[4:])
+    scene = tiny(make_scene, linear=True)
+    tensors = (*scene.splats[:5], *scene.views[:2], *scene.views[4:], scene.splats.linear)
     raster = (*tensors, [5, 6, -1, 0, 0, 1], [0.01, 1e10, 0.0, 0.3])
     image = torch.rand(12, 14, 3)
     pair = (image, image[..., 0].clone(), image.flip(1), image[..., 1] > 0.5, 0.1)
+    points, _, normals, ids, weights, joints = skinned()
+    linear, fractions = torch.rand(7, 3, 3).double(), torch.rand(7).double()
+    skinning = (points, None, normals, linear, ids, weights, joints, fractions, 0.0, 2)
     match name:
         case "image_errors":
             return *pair, True, True
@@ -112,17 +127,10 @@ def arguments_of(name: str, make_scene) -> tuple:
             colors, alphas, _, state = torch.ops.avatar.rasterize(*raster)
             return (torch.randn_like(colors), torch.randn_like(alphas), state, *raster)
         case "skin":
-            return (*skinned(), torch.rand(7).double(), 0.5)
+            return skinning
         case "skin_backward":
-            return (
-                torch.randn(7, 3).double(),
-                torch.randn(7, 4).double(),
-                True,
-                True,
-                *skinned(),
-                torch.rand(7).double(),
-                0.5,
-            )
+            posed = (torch.randn(7, 3).double(), None, torch.randn(7, 3, 3).double())
+            return *posed, True, True, *skinning
         case "ssim":
             return image, image.flip(1), True
         case _:

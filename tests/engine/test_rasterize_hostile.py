@@ -23,6 +23,8 @@ HOSTILE = {
     "quaternion without end": {"quats": [INF, 0, 0, 1]},
     "scale not a number": {"scales": [0.1, NAN, 0.1]},
     "scale without end": {"scales": [0.1, 0.1, INF]},
+    "linear map not a number": {"linear": [[1, 0, 0], [0, NAN, 0], [0, 0, 1]]},
+    "linear map without end": {"linear": [[1, 0, 0], [0, 1, INF], [0, 0, 1]]},
     "opacity not a number": {"opacities": NAN},
     "opacity without end": {"opacities": INF},
     "negative opacity": {"opacities": -INF},
@@ -34,10 +36,12 @@ def spoilt(make_scene) -> Callable:
     """A scene of 40 Gaussians, and the same with ``changes`` to a 41st in their midst."""
 
     def make(changes: dict[str, object], dtype: torch.dtype = torch.float64):
-        scene = make_scene(count=40, sh_degree=2, backgrounds=True, dtype=dtype, options=RasterizeOptions(depth="sum"))
+        options = RasterizeOptions(depth="sum")
+        scene = make_scene(count=40, sh_degree=2, linear=True, backgrounds=True, dtype=dtype, options=options)
         transform = torch.eye(4, dtype=dtype)[None]
         scene = scene.replace({"camera_from_world": transform})
-        new = {"means": [0, 0, 2], "quats": [1, 0, 0, 0], "scales": [0.1, 0.1, 0.1], "opacities": 0.9} | changes
+        new = {"means": [0, 0, 2], "quats": [1, 0, 0, 0], "scales": [0.1, 0.1, 0.1], "opacities": 0.9}
+        new |= {"linear": torch.eye(3).tolist()} | changes
         tensors = {name: torch.tensor(value, dtype=dtype)[None] for name, value in new.items()}
         tensors["colors"] = torch.ones(1, 9, 3, dtype=dtype)
         joined = {

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from avatar.engine import RasterizeOptions, rasterize, set_threads
-from avatar.geometry import multiply_quats, quats_from_matrices
+from avatar.geometry import matrices_from_quats, multiply_quats, quats_from_matrices
 
 CROWD = {"count": 6000, "height": 100, "width": 135, "scale_m": 0.05, "dtype": torch.float32}
 
@@ -57,6 +57,28 @@ def test_length_and_sign_of_quaternions_mean_nothing(make_scene):
     torch.testing.assert_close(rasterize(stretched, scene.views).colors, rasterize(*scene).colors, rtol=0, atol=1e-12)
 
 
+def test_linear_maps_are_rotations_scales_and_deformations(make_scene):
+    """A rotation turns, a stretch along the axes scales, and a deformation of everything is one of the camera."""
+    scene = make_scene(linear=True)
+    bare, generator = scene.splats._replace(linear=None), torch.Generator().manual_seed(3)
+    turns = torch.nn.functional.normalize(torch.randn(120, 4, generator=generator, dtype=torch.float64), dim=1)
+    own = matrices_from_quats(torch.nn.functional.normalize(bare.quats, dim=1))
+    stretch = torch.rand(120, 3, generator=generator, dtype=torch.float64) + 0.5
+    for linear, expected in (
+        (matrices_from_quats(turns), bare._replace(quats=multiply_quats(turns, bare.quats))),
+        (own * stretch[:, None] @ own.mT, bare._replace(scales=stretch * bare.scales)),
+    ):
+        found, truth = rasterize(bare._replace(linear=linear), scene.views), rasterize(expected, scene.views)
+        torch.testing.assert_close(found.colors, truth.colors, rtol=0, atol=1e-12)
+    shear = torch.eye(3, dtype=torch.float64) + 0.3 * torch.randn(3, 3, generator=generator, dtype=torch.float64)
+    assert scene.splats.linear is not None
+    moved = scene.splats._replace(means=bare.means @ shear.mT, linear=shear @ scene.splats.linear)
+    cameras = scene.views.camera_from_world.clone()
+    cameras[:, :3, :3] = cameras[:, :3, :3] @ torch.linalg.inv(shear)
+    here, there = rasterize(*scene), rasterize(moved, scene.views._replace(camera_from_world=cameras))
+    torch.testing.assert_close(there.colors, here.colors, rtol=0, atol=1e-11)
+
+
 def test_cameras_at_once_or_one_by_one(make_scene):
     """Seventy cameras in one call are bit for bit seventy calls."""
     scene = make_scene(count=50, cameras=70, per_camera=True, height=9, width=12)
@@ -71,7 +93,7 @@ def test_cameras_at_once_or_one_by_one(make_scene):
         assert torch.equal(alone.radii_px[0], together.radii_px[camera])
 
 
-@pytest.mark.parametrize("fields", [{"channels": 5}, {"sh_degree": 2, "cameras": 2}], ids=["channels", "harmonics"])
+@pytest.mark.parametrize("fields", [{"channels": 5}, {"sh_degree": 2, "cameras": 2, "linear": True}])
 def test_number_of_threads_changes_nothing(fields: dict, make_scene, outcome, restore_threads):
     scene, results = make_scene(**CROWD, **fields), []
     for threads in (1, 2, 3, 2, 1, 5, 2, 2):

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from avatar.engine import (
+    Covariance,
     Influences,
     Skinnable,
     set_threads,
@@ -42,13 +43,21 @@ def problem(count: int = 300, dtype: torch.dtype = torch.float64, influences: in
     ids = torch.randint(joints, (count, influences), generator=generator, dtype=torch.int32)
     weights = weights / weights.sum(1, keepdim=True)
     rows = torch.cat([transforms.flatten(1), quats], 1)
-    return Skinnable(*(t.to(dtype) for t in rest)), Influences(ids, weights.to(dtype)), rows.to(dtype)
+    return Skinnable(*(t.to(dtype) for t in rest[:3])), Influences(ids, weights.to(dtype)), rows.to(dtype)
 
 
-def outcome(function, rest: Skinnable, influences: Influences, joints: Tensor, fraction: float = 0.0) -> list[Tensor]:
+def outcome(
+    function,
+    rest: Skinnable,
+    influences: Influences,
+    joints: Tensor,
+    fraction: float = 0.0,
+    covariance: Covariance = "rotation",
+) -> list[Tensor]:
     """Posed points, rotations, normals; gradients of points, rotations, weights, joints for a fixed random loss.
 
-    No number for the fraction stands for a random one for each point, which has a gradient as well.
+    No number for the fraction stands for a random one for each point, which has a gradient as well. Linear maps, where
+    there are any, come last.
     """
     inputs = [t.clone().requires_grad_() for t in (rest.points, rest.quats, influences.weights, joints)]
     points, quats, weights, joints = inputs
@@ -56,12 +65,14 @@ def outcome(function, rest: Skinnable, influences: Influences, joints: Tensor, f
     if math.isnan(fraction):
         mix = mixes(len(points)).to(points).requires_grad_()
         inputs.append(mix)
-    posed = function(
-        Skinnable(points, quats, rest.normals), Influences(influences.ids, weights), joints, dqs_fraction=mix
-    )
+    linear = None if rest.linear is None else rest.linear.clone().requires_grad_()
+    inputs += [] if linear is None else [linear]
+    moved, influences = Skinnable(points, quats, rest.normals, linear), Influences(influences.ids, weights)
+    posed = [t for t in function(moved, influences, joints, dqs_fraction=mix, covariance=covariance) if t is not None]
     generator = torch.Generator().manual_seed(1)
-    losses = [(t * torch.randn(t.shape, generator=generator, dtype=torch.float64).to(t)).sum() for t in posed[:2]]
-    return [t.detach() for t in posed] + list(torch.autograd.grad(losses[0] + losses[1], inputs))
+    losses = [(t * torch.randn(t.shape, generator=generator, dtype=torch.float64).to(t)).sum() for t in posed]
+    gradients = torch.autograd.grad(losses[0] + losses[1] + sum(losses[3:]), inputs, materialize_grads=True)
+    return [t.detach() for t in posed] + list(gradients)
 
 
 @pytest.mark.parametrize("count", [0, 1, 17, 300, 9000])
@@ -73,6 +84,67 @@ def test_equals_the_reference(count: int, fraction: float, dtype: torch.dtype, t
     for found, expected in zip(outcome(skin, *problem(count, dtype), fraction), truth, strict=True):
         assert found.shape == expected.shape
         assert found.numel() == 0 or (found - expected).abs().max() <= tolerance * expected.abs().max().clamp(min=1)
+
+
+def sheared(rest: Skinnable) -> Skinnable:
+    """With a random linear map for every point."""
+    generator = torch.Generator().manual_seed(2)
+    return rest._replace(
+        linear=torch.randn(len(rest.points), 3, 3, generator=generator, dtype=torch.float64).to(rest.points)
+    )
+
+
+@pytest.mark.parametrize("count", [0, 1, 17, 300])
+@pytest.mark.parametrize("fraction", [*FRACTIONS, ONE_EACH])
+@pytest.mark.parametrize("covariance", ["rotation", "jacobian"])
+@pytest.mark.parametrize("has_linear", [False, True])
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-10), (torch.float32, 5e-5)])
+def test_linear_maps_equal_the_reference(
+    count: int, fraction: float, covariance: Covariance, has_linear: bool, dtype: torch.dtype, tolerance: float
+):
+    outcomes = []
+    for function, kind in ((skin_reference, torch.float64), (skin, dtype)):
+        rest, influences, joints = problem(count, kind)
+        rest = sheared(rest) if has_linear else rest
+        outcomes.append(outcome(function, rest, influences, joints, fraction, covariance))
+    for expected, found in zip(*outcomes, strict=True):
+        assert found.shape == expected.shape
+        assert found.numel() == 0 or (found - expected).abs().max() <= tolerance * expected.abs().max().clamp(min=1)
+
+
+@pytest.mark.parametrize("fraction", FRACTIONS)
+def test_the_jacobian_is_the_derivative_of_the_motion(fraction: float):
+    """With weights and fractions held fixed; the linear maps that were there come first."""
+    rest, influences, joints = problem(20)
+    rest = sheared(rest)
+
+    def moved(points: Tensor) -> Tensor:
+        return skin_points(points, influences, joints, dqs_fraction=fraction).sum(0)
+
+    derivative = torch.autograd.functional.jacobian(moved, rest.points).permute(1, 0, 2)
+    posed = skin(rest, influences, joints, dqs_fraction=fraction, covariance="jacobian")
+    torch.testing.assert_close(posed.linear, derivative @ rest.linear, rtol=0, atol=1e-12)
+    assert posed.quats is rest.quats
+    plain = skin(rest._replace(linear=None), influences, joints, dqs_fraction=fraction, covariance="jacobian")
+    torch.testing.assert_close(plain.linear, derivative, rtol=0, atol=1e-12)
+
+
+def test_turned_linear_maps_are_turned_rotations():
+    rest, influences, joints = problem()
+    eye = torch.eye(3, dtype=torch.float64).repeat(300, 1, 1)
+    turned, posed = skin(rest, influences, joints), skin(rest._replace(linear=eye), influences, joints)
+    before, after = (matrices_from_quats(normalize_quats(q)) for q in (rest.quats, turned.quats))
+    assert posed.linear is not None
+    torch.testing.assert_close(posed.linear @ before, after, rtol=0, atol=1e-12)
+
+
+def test_a_loss_of_points_alone_gives_linear_maps_no_gradient():
+    rest, influences, joints = problem()
+    linear = torch.ones(300, 3, 3, dtype=torch.float64, requires_grad=True)
+    posed = skin(rest._replace(linear=linear), influences, joints, covariance="jacobian")
+    weights = rest.points.requires_grad_()
+    gradient, _ = torch.autograd.grad(posed.points.sum(), (linear, weights), allow_unused=True)
+    assert gradient is None or not bool(gradient.any())
 
 
 @pytest.mark.parametrize("fraction", FRACTIONS)
@@ -198,12 +270,14 @@ def test_normals_stay_unit_and_turn_with_the_rotations():
 
 
 @pytest.mark.parametrize("fraction", [*FRACTIONS, ONE_EACH])
-def test_number_of_threads_changes_nothing(fraction: float):
-    scene, results = problem(20_000, torch.float32), []
+@pytest.mark.parametrize("covariance", ["rotation", "jacobian"])
+def test_number_of_threads_changes_nothing(fraction: float, covariance: Covariance):
+    (rest, influences, joints), results = problem(20_000, torch.float32), []
+    rest = sheared(rest) if covariance == "jacobian" else rest
     try:
         for threads in (1, 2, 3, 2, 1, 5, 2, 2):
             set_threads(threads)
-            results.append(outcome(skin, *scene, fraction))
+            results.append(outcome(skin, rest, influences, joints, fraction, covariance))
     finally:
         set_threads(None)
     for result in results[1:]:
@@ -216,6 +290,7 @@ def test_number_of_threads_changes_nothing(fraction: float):
         ({"points": torch.zeros(299, 3).double()}, r"quats: expected shape \(299, 4\), got \(300, 4\)"),
         ({"quats": torch.zeros(300, 4)}, "quats: expected torch.float64, got torch.float32"),
         ({"normals": torch.zeros(300, 4).double()}, r"normals: expected shape \(300, 3\), got \(300, 4\)"),
+        ({"linear": torch.zeros(300, 9).double()}, r"linear: expected shape \(300, 3, 3\), got \(300, 9\)"),
         ({"ids": torch.zeros(300, 5).long()}, "ids: expected torch.int32, got torch.int64"),
         ({"weights": torch.zeros(300, 4).double()}, r"weights: expected shape \(300, 5\), got \(300, 4\)"),
         ({"ids": torch.full((300, 5), 9).int()}, "ids: expected joints 0 to 8, got 9 to 9"),

@@ -4,12 +4,18 @@ import pytest
 import torch
 
 from avatar.export import rotate_gaussians, to_viewer_axes
-from avatar.export.axes import sh_rotation
+from avatar.export.axes import sh_rotation, without_linear
 from avatar.geometry import evaluate_sh, matrices_from_quats
 from avatar.structs import Gaussians
 
 
-def turned_and_not(k: int) -> tuple[Gaussians, Gaussians, torch.Tensor]:
+def covariances(gaussians: Gaussians) -> torch.Tensor:
+    axes = matrices_from_quats(torch.nn.functional.normalize(gaussians.quats, dim=1)) * gaussians.scales[:, None]
+    axes = axes if gaussians.linear is None else gaussians.linear @ axes
+    return axes @ axes.mT
+
+
+def turned_and_not(k: int, linear: bool = False) -> tuple[Gaussians, Gaussians, torch.Tensor]:
     generator = torch.Generator().manual_seed(1)
 
     def random(*shape: int) -> torch.Tensor:
@@ -21,6 +27,7 @@ def turned_and_not(k: int) -> tuple[Gaussians, Gaussians, torch.Tensor]:
         scales=random(50, 3).exp(),
         opacities=torch.full((50,), 0.5, dtype=torch.float64),
         sh=random(50, k, 3),
+        linear=random(50, 3, 3) if linear else None,
     )
     rotation = matrices_from_quats(torch.nn.functional.normalize(random(4), dim=0))
     return gaussians, rotate_gaussians(gaussians, rotation), rotation
@@ -34,14 +41,24 @@ def test_colours_follow_the_viewing_direction(k: int) -> None:
     torch.testing.assert_close(seen_turned, seen, rtol=0, atol=1e-12)
 
 
-def test_covariances_turn() -> None:
-    source, target, rotation = turned_and_not(1)
-
-    def covariances(gaussians: Gaussians) -> torch.Tensor:
-        axes = matrices_from_quats(torch.nn.functional.normalize(gaussians.quats, dim=1)) * gaussians.scales[:, None]
-        return axes @ axes.mT
-
+@pytest.mark.parametrize("linear", [False, True])
+def test_covariances_turn(linear: bool) -> None:
+    source, target, rotation = turned_and_not(1, linear)
     torch.testing.assert_close(covariances(target), rotation @ covariances(source) @ rotation.mT)
+
+
+def test_covariances_stay_without_linear_maps() -> None:
+    """Mirrors have no quaternion, but their covariances do; what is flat stays flat, a billionth thick."""
+    source, _, _ = turned_and_not(1, True)
+    assert source.linear is not None
+    source.linear[0] = torch.diag(torch.tensor([1.0, -1.0, 1.0]))
+    source.linear[1] = torch.diag(torch.tensor([1.0, 0.0, 1.0]))
+    plain = without_linear(source)
+    assert plain.linear is None
+    torch.testing.assert_close(covariances(plain), covariances(source), rtol=1e-9, atol=1e-12)
+    torch.testing.assert_close(plain.quats.norm(dim=1), torch.ones(50, dtype=torch.float64))
+    assert float(plain.scales[1].min() / plain.scales[1].max()) == pytest.approx(1e-9)
+    assert without_linear(plain) is plain
 
 
 def test_degrees_do_not_mix() -> None:

@@ -1,5 +1,7 @@
 """Which backend draws is said, never guessed."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import Tensor
@@ -24,6 +26,18 @@ def test_cpu_and_torch_draw_the_same():
     ours, truth = (render(*scene_and_camera(), RenderConfig(backend=name)) for name in ("cpu", "torch"))
     torch.testing.assert_close(ours.color, truth.color)
     assert truth.alpha.max() > 0.8
+
+
+def test_what_a_deformation_did_is_drawn():
+    """Twice as wide along x, and as a Gaussian of twice the scale there."""
+    scene, camera = scene_and_camera()
+    scale = torch.tensor([2.0, 1.0, 1.0])
+    stretched, wide = replace(scene, linear=scale.diag()[None]), replace(scene, scales=scene.scales * scale)
+    for backend in ("cpu", "torch"):
+        config = RenderConfig(backend=backend)
+        found, expected = (render(g, camera, config).color for g in (stretched, wide))
+        torch.testing.assert_close(found, expected)
+        assert not torch.allclose(found, render(scene, camera, config).color, atol=0.01)
 
 
 def test_cuda_does_not_draw_what_is_on_the_cpu():

@@ -58,9 +58,10 @@ template <class S> struct Axes {
   Vec<S> quat[4], inverse_norm, rotation[9];     // unit quaternion and its matrix
   Vec<S> inverse_z, x_ratio, y_ratio, u, v;      // x/z and y/z, and these clamped to near the image
   Vec<S> jx, jy, jxz, jyz, row0[3], row1[3];     // Jacobian of the projection, and its product with the camera's rotation
+  Vec<S> own0[3], own1[3];                       // these times the Gaussians' linear maps, where there are any
   Vec<S> a[3], b[3];
 
-  AVATAR_INLINE Axes(const CameraState<S>& camera, const Vec<S>* point, const Vec<S>* q, const Vec<S>* scale) {
+  AVATAR_INLINE Axes(const CameraState<S>& camera, const Vec<S>* point, const Vec<S>* q, const Vec<S>* scale, const Vec<S>* linear) {
     inverse_norm = S(1) / vsqrt(q[0] * q[0] + q[1] * q[1] + q[2] * q[2] + q[3] * q[3]);
     for (int k = 0; k < 4; k++) quat[k] = q[k] * inverse_norm;
     matrix_from_unit_quat(quat, rotation);
@@ -71,8 +72,12 @@ template <class S> struct Axes {
     const S* R = camera.R;
     for (int k = 0; k < 3; k++) row0[k] = jx * R[k] + jxz * R[6 + k], row1[k] = jy * R[3 + k] + jyz * R[6 + k];
     for (int k = 0; k < 3; k++) {
-      a[k] = (row0[0] * rotation[k] + row0[1] * rotation[3 + k] + row0[2] * rotation[6 + k]) * scale[k];
-      b[k] = (row1[0] * rotation[k] + row1[1] * rotation[3 + k] + row1[2] * rotation[6 + k]) * scale[k];
+      own0[k] = linear ? row0[0] * linear[k] + row0[1] * linear[3 + k] + row0[2] * linear[6 + k] : row0[k];
+      own1[k] = linear ? row1[0] * linear[k] + row1[1] * linear[3 + k] + row1[2] * linear[6 + k] : row1[k];
+    }
+    for (int k = 0; k < 3; k++) {
+      a[k] = (own0[0] * rotation[k] + own0[1] * rotation[3 + k] + own0[2] * rotation[6 + k]) * scale[k];
+      b[k] = (own1[0] * rotation[k] + own1[1] * rotation[3 + k] + own1[2] * rotation[6 + k]) * scale[k];
     }
   }
   AVATAR_INLINE void covariance(Vec<S>* cov) const {
@@ -96,6 +101,13 @@ template <class S> struct Block {
   Rows<S> rows(S* table, int64_t stride) const { return {table, ids, stride}; }
 };
 
+// The linear maps of a block, row by row; null where there are none.
+template <class S> AVATAR_INLINE const Vec<S>* load_linear(const RasterizeScene<S>& scene, const Block<S>& block, Vec<S>* linear) {
+  if (!scene.linear) return nullptr;
+  for (int k = 0; k < 9; k += 3) load_columns<3>(block.rows(scene.linear, 9), k, linear + k);
+  return linear;
+}
+
 constexpr int kRecordColor = 9;  // place of the colours in a record of S
 template <class S> Rows<S> record_rows(CameraState<S>& camera, const Block<S>& block) {
   static_assert(offsetof(Record<S>, color) == kRecordColor * sizeof(S));
@@ -110,7 +122,7 @@ uint32_t project_block(CameraState<S>& camera, const RasterizeScene<S>& scene, i
                        int32_t* radii) {
   typedef Vec<S> V;
   const S kLargest = 1e9;  // pixels: what an int holds
-  V mean[3], point[3], quat[4], scale[3], cov[3];
+  V mean[3], point[3], quat[4], scale[3], linear[9], cov[3];
   load_columns<3>(block.rows(scene.means, 3), 0, mean);
   to_camera(camera, mean, point);
   Mask<S> visible = greater_equal(point[2], S(scene.near_plane)) & less_equal(point[2], S(scene.far_plane));
@@ -118,7 +130,7 @@ uint32_t project_block(CameraState<S>& camera, const RasterizeScene<S>& scene, i
   if (!any<S>(visible)) return 0;
   load_columns<4>(block.rows(scene.quats, 4), 0, quat);
   load_columns<3>(block.rows(scene.scales, 3), 0, scale);
-  const Axes<S> axes(camera, point, quat, scale);
+  const Axes<S> axes(camera, point, quat, scale, load_linear(scene, block, linear));
   axes.covariance(cov);
   const V a = cov[0] + S(scene.eps2d), b = cov[1], c = cov[2] + S(scene.eps2d), det = a * c - b * b;
   V opacity;

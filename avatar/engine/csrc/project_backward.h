@@ -18,7 +18,7 @@ template <class S> struct Backward {
 // Gradients of sixteen Gaussians: sums over their entries in, of their parameters out.
 template <class S> struct BlockGradients {
   Vec<S> moments[6], depth, view[3];
-  Vec<S> mean[3], scale[3], quat[4], opacity, mean2d[2], mean_camera[3], rotation_rows[9];
+  Vec<S> mean[3], scale[3], quat[4], opacity, linear[9], mean2d[2], mean_camera[3], rotation_rows[9];
 };
 
 // d covariance -> d conic chain: with Conic = inverse(Cov), v_Cov = -Conic v_Conic Conic (symmetric 2 x 2).
@@ -51,18 +51,32 @@ AVATAR_INLINE void quat_gradient(const Vec<S>* q, const Vec<S>& inverse_norm, co
   for (int k = 0; k < 4; k++) out[k] = (out[k] - along * q[k]) * inverse_norm;
 }
 
+// Gradients of the rows times the linear maps to these, and, in place, to the rows.
+template <class S>
+AVATAR_INLINE void linear_gradient(const Axes<S>& axes, const Vec<S>* linear, Vec<S>* v_row0, Vec<S>* v_row1, Vec<S>* v_linear) {
+  Vec<S> v0[3], v1[3];
+  for (int r = 0; r < 3; r++) {
+    const Vec<S>* row = linear + 3 * r;
+    for (int c = 0; c < 3; c++) v_linear[3 * r + c] = axes.row0[r] * v_row0[c] + axes.row1[r] * v_row1[c];
+    v0[r] = row[0] * v_row0[0] + row[1] * v_row0[1] + row[2] * v_row0[2];
+    v1[r] = row[0] * v_row1[0] + row[1] * v_row1[1] + row[2] * v_row1[2];
+  }
+  std::copy(v0, v0 + 3, v_row0), std::copy(v1, v1 + 3, v_row1);
+}
+
 template <class S> AVATAR_INLINE void project_block_backward(const Backward<S>& b, const Block<S>& block, BlockGradients<S>& g) {
   typedef Vec<S> V;
   const RasterizeScene<S>& scene = b.scene;
   const CameraState<S>& camera = b.camera;
   const S *R = camera.R, fx = camera.fx, fy = camera.fy;
-  V mean[3], point[3], quat[4], scale[3], record[8];
+  V mean[3], point[3], quat[4], scale[3], maps[9], record[8];
   load_columns<3>(block.rows(scene.means, 3), 0, mean);
   load_columns<4>(block.rows(scene.quats, 4), 0, quat);
   load_columns<3>(block.rows(scene.scales, 3), 0, scale);
   for (int k = 0; k < 8; k += 4) load_columns<4>(read_only(record_rows(b.camera, block)), k, record + k);
   to_camera(camera, mean, point);
-  const Axes<S> axes(camera, point, quat, scale);
+  const V* linear = load_linear(scene, block, maps);
+  const Axes<S> axes(camera, point, quat, scale, linear);
   const V A = record[2] * S(2 / kLog2E), B = record[3] * S(1 / kLog2E), C = record[4] * S(2 / kLog2E), *m = g.moments;
   g.mean2d[0] = A * m[1] + B * m[2], g.mean2d[1] = B * m[1] + C * m[2];
   V v_cov[3];
@@ -81,13 +95,14 @@ template <class S> AVATAR_INLINE void project_block_backward(const Backward<S>& 
     const V v_a = S(2) * v_cov[0] * axes.a[k] + v_cov[1] * axes.b[k], v_b = S(2) * v_cov[2] * axes.b[k] + v_cov[1] * axes.a[k];
     g.scale[k] = splat<S>(0);
     for (int r = 0; r < 3; r++) {
-      const V &turned = axes.rotation[3 * r + k], axis = turned * scale[k], v_axis = axes.row0[r] * v_a + axes.row1[r] * v_b;
+      const V &turned = axes.rotation[3 * r + k], axis = turned * scale[k], v_axis = axes.own0[r] * v_a + axes.own1[r] * v_b;
       g.scale[k] += v_axis * turned;
       v_rotation[3 * r + k] = v_axis * scale[k];
       v_row0[r] += v_a * axis, v_row1[r] += v_b * axis;
     }
   }
   quat_gradient<S>(axes.quat, axes.inverse_norm, v_rotation, g.quat);
+  if (linear) linear_gradient(axes, linear, v_row0, v_row1, g.linear);
   auto along = [&](const V* x, const S* row) { return x[0] * row[0] + x[1] * row[1] + x[2] * row[2]; };
   const V v_jx = along(v_row0, R), v_jxz = along(v_row0, R + 6), v_jy = along(v_row1, R + 3), v_jyz = along(v_row1, R + 6);
   const V &rz = axes.inverse_z, &rx = axes.x_ratio, &ry = axes.y_ratio, *v2d = g.mean2d;
@@ -222,6 +237,7 @@ template <class S> void write_gathered(const Backward<S>& b, Gathered<S>& gather
   put_columns<3>(block.rows(out.means, 3), count, 0, g.mean, adds);
   put_columns<4>(block.rows(out.quats, 4), count, 0, g.quat, adds);
   put_columns<3>(block.rows(out.scales, 3), count, 0, g.scale, adds);
+  for (int k = 0; k < 9 && out.linear; k += 3) put_columns<3>(block.rows(out.linear, 9), count, k, g.linear + k, adds);
   for (int k = 0; k < count; k++) out.opacities[block.ids[k]] += g.opacity.lane(k);
   auto put_pair = [&](S* table, const Vec<S>& x, const Vec<S>& y, S factor) {
     if (!table) return;
@@ -243,6 +259,7 @@ template <class S> void clear_gradients(const Backward<S>& b, int64_t begin, int
   const RasterizeGradients<S>& out = b.gradients;
   const bool is_first = b.index == 0;
   if (is_first) clear(out.means, 3), clear(out.quats, 4), clear(out.scales, 3), clear(out.opacities, 1);
+  if (is_first && out.linear) clear(out.linear, 9);
   if (is_first || b.scene.colors_per_camera) {
     clear(out.scene_colors + color_offset(b.scene, b.index), color_stride(b.scene));
   }

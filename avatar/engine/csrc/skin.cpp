@@ -12,25 +12,29 @@ namespace AVATAR_ISA {
 
 template <class S> struct SkinScene {
   int64_t num_points, num_joints, num_influences;
-  const S *points, *quats, *normals;  // n 3; n 4 or null; n 3 or null
+  const S *points, *quats, *normals, *linear;  // n 3; n 4, n 3, n 3 3 or null
   const int32_t* ids;                 // n k
   const S* weights;                   // n k
   const S* joints;                    // j 16: rows of the 3 x 4 transform, then a unit quaternion
   const S* dqs_fractions;             // n, or null: the next is that of all points
   double dqs_fraction;
+  int64_t covariance;  // one of Covariance
   bool is_linear() const { return dqs_fractions || dqs_fraction < 1; }
   bool is_dual() const { return dqs_fractions || dqs_fraction > 0; }
 };
 
+// Whether the rotations are turned, or what came before followed by the turn, or by the whole derivative of the motion.
+enum Covariance { kTurnsQuats, kTurnsLinear, kDerivative };
+
 template <class S> struct SkinArguments {
   SkinScene<S> scene;
-  S *points, *quats, *normals;
+  S *points, *quats, *normals, *linear;
 };
 
 template <class S> struct SkinGradientArguments {
   SkinScene<S> scene;
-  const S *out_points, *out_quats;                       // each may be null
-  S *points, *quats, *joints, *weights, *dqs_fractions;  // all but `points` may be null
+  const S *out_points, *out_quats, *out_linear;                   // each may be null
+  S *points, *quats, *linear, *joints, *weights, *dqs_fractions;  // all but `points` may be null
 };
 
 namespace {
@@ -79,6 +83,13 @@ AVATAR_INLINE void blend(const SkinScene<S>& scene, const S* table, const Block&
   AVATAR_UNROLL for (int c = 0; c < kWidth; c += 4) load_columns<4>(Rows<const S>{rows, block.ids, kRow}, c, columns + c);
 }
 
+template <class T> AVATAR_INLINE void multiply(const T* a, const T* b, T* out) {
+  for (int i = 0; i < 9; i++) out[i] = a[i / 3 * 3] * b[i % 3] + a[i / 3 * 3 + 1] * b[3 + i % 3] + a[i / 3 * 3 + 2] * b[6 + i % 3];
+}
+template <class T> AVATAR_INLINE void transpose(const T* a, T* out) {
+  for (int i = 0; i < 9; i++) out[i] = a[i % 3 * 3 + i / 3];
+}
+
 // How sixteen points move.
 template <class S> struct Motion {
   Vec<S> affine[kRow], scale, fraction;
@@ -107,9 +118,24 @@ template <class S> struct Motion {
   }
 };
 
+// The derivative of the motion by the point, the weights held: the mean of the matrices, the turn, or the mix of both.
+template <class S> struct Derivative {
+  Vec<S> turn[9] = {}, total[9];
+  bool is_turned, is_mixed;
+
+  AVATAR_INLINE Derivative(const SkinScene<S>& scene, const Motion<S>& motion)
+      : is_turned(scene.is_dual() || scene.covariance == kTurnsLinear), is_mixed(scene.is_linear() && scene.covariance == kDerivative) {
+    if (is_turned) matrix_from_unit_quat(&motion.turn.w, turn);
+    for (int i = 0; i < 9; i++) {
+      const Vec<S>& stretch = motion.affine[i + i / 3];
+      total[i] = !is_mixed ? turn[i] : is_turned ? stretch + motion.fraction * (turn[i] - stretch) : stretch;
+    }
+  }
+};
+
 template <class S> void skin_block(const SkinArguments<S>& out, const S* dual_rows, const Block& block) {
   const SkinScene<S>& scene = out.scene;
-  const Motion<S> motion(scene, dual_rows, block, scene.quats || scene.normals);
+  const Motion<S> motion(scene, dual_rows, block, scene.quats || scene.normals || out.linear);
   Vec<S> x[3], y[3], z[3];
   load_columns<3>(block.rows(scene.points, 3), 0, x);
   if (scene.is_linear()) motion.move_linearly(x, y);
@@ -121,6 +147,13 @@ template <class S> void skin_block(const SkinArguments<S>& out, const S* dual_ro
     load_columns<4>(block.rows(scene.quats, 4), 0, q);
     const Quat<Vec<S>> turned = motion.turn * quat_at(q);
     store_columns<4>(block.rows(out.quats, 4), block.count, 0, &turned.w);
+  }
+  if (out.linear) {
+    Vec<S> before[9], after[9];
+    const Derivative<S> derivative(scene, motion);
+    for (int k = 0; k < 9 && scene.linear; k += 3) load_columns<3>(block.rows(scene.linear, 9), k, before + k);
+    if (scene.linear) multiply(derivative.total, before, after);
+    for (int k = 0; k < 9; k += 3) store_columns<3>(block.rows(out.linear, 9), block.count, k, (scene.linear ? after : derivative.total) + k);
   }
   if (scene.normals) {
     load_columns<3>(block.rows(scene.normals, 3), 0, x);
@@ -158,22 +191,26 @@ template <class S> int64_t skin(const SkinArguments<S>& out) {
 template <class S> class SkinGradient {
  public:
   SkinGradient(const SkinGradientArguments<S>& arguments, const S* dual_rows)
-      : g_(arguments), scene_(arguments.scene), dual_rows_(dual_rows), size_(kRow * arguments.scene.num_joints) {}
+      : g_(arguments), scene_(arguments.scene), dual_rows_(dual_rows), size_(kRow * arguments.scene.num_joints),
+        has_turn_(arguments.out_quats || (arguments.out_linear && arguments.scene.covariance == kTurnsLinear)) {}
   int64_t size() const { return 2 * size_; }  // of `sums`: the gradients of both kinds of rows
 
   void add_block(const Block& block, S* sums) const {
-    const Motion<S> motion(scene_, dual_rows_, block, g_.out_quats);
+    const Motion<S> motion(scene_, dual_rows_, block, has_turn_);
     Vec<S> x[3], v_y[3] = {}, v_x[3] = {}, v_affine[kRow] = {};
     Quat<Vec<S>> v_turn{}, v_dual{};
     load_columns<3>(block.rows(scene_.points, 3), 0, x);
     if (g_.out_points) load_columns<3>(block.rows(g_.out_points, 3), 0, v_y);
     if (scene_.is_linear()) add_linear(motion, x, v_y, v_affine, v_x);
     if (scene_.is_dual()) add_dual(motion, x, v_y, &v_turn, &v_dual, v_x);
-    if (g_.dqs_fractions) put_fractions(motion, block, x, v_y);
+    Vec<S> v_fraction = g_.dqs_fractions ? fraction_gradient(motion, x, v_y) : splat<S>(0);
+    if (g_.out_linear) add_derivative(motion, block, v_affine, &v_turn, &v_fraction);
+    if (!g_.out_linear && g_.linear) std::fill(g_.linear + 9 * block.begin, g_.linear + 9 * (block.begin + block.count), S(0));
+    for (int k = 0; k < block.count && g_.dqs_fractions; k++) g_.dqs_fractions[block.begin + k] = v_fraction.lane(k);
     store_columns<3>(block.rows(g_.points, 3), block.count, 0, v_x);
     if (g_.quats) add_quats(motion, block, &v_turn);
     if (!g_.joints && !g_.weights) return;
-    if (scene_.is_dual() || g_.out_quats) {
+    if (scene_.is_dual() || has_turn_) {
       // Back through the division of both parts by the length of the first.
       v_turn = scaled(v_turn - scaled(motion.turn, dot(v_turn, motion.turn) + dot(v_dual, motion.dual)), motion.scale);
       v_dual = scaled(v_dual, motion.scale);
@@ -219,11 +256,38 @@ template <class S> class SkinGradient {
     rotate(conjugate(motion.turn), v, turned);
     for (int c = 0; c < 3; c++) v_x[c] += turned[c];
   }
-  AVATAR_INLINE void put_fractions(const Motion<S>& motion, const Block& block, const Vec<S>* x, const Vec<S>* v_y) const {
+  AVATAR_INLINE Vec<S> fraction_gradient(const Motion<S>& motion, const Vec<S>* x, const Vec<S>* v_y) const {
     Vec<S> y[3], z[3], total = splat<S>(0);
     motion.move_linearly(x, y), motion.move_rigidly(x, z);
     for (int c = 0; c < 3; c++) total += v_y[c] * (z[c] - y[c]);
-    for (int k = 0; k < block.count; k++) g_.dqs_fractions[block.begin + k] = total.lane(k);
+    return total;
+  }
+  AVATAR_INLINE void add_derivative(const Motion<S>& motion, const Block& block, Vec<S>* v_affine, Quat<Vec<S>>* v_turn,
+                                    Vec<S>* v_fraction) const {
+    const Derivative<S> derivative(scene_, motion);
+    Vec<S> v[9], v_turned[9], v_quat[4];
+    for (int k = 0; k < 9; k += 3) load_columns<3>(block.rows(g_.out_linear, 9), k, v + k);
+    if (scene_.linear) follow(derivative, block, v);
+    const bool has_both = derivative.is_turned && derivative.is_mixed;
+    for (int i = 0; i < 9; i++) {
+      v_turned[i] = has_both ? v[i] * motion.fraction : v[i];
+      if (derivative.is_mixed) v_affine[i + i / 3] += v[i] - (has_both ? v_turned[i] : splat<S>(0));
+      if (has_both) *v_fraction += v[i] * (derivative.turn[i] - motion.affine[i + i / 3]);
+    }
+    if (!derivative.is_turned) return;
+    matrix_gradient(&motion.turn.w, v_turned, v_quat);
+    *v_turn = *v_turn + quat_at(v_quat);
+  }
+  // From the product of derivative and what came before to both: the latter's is stored, `v` becomes the former's.
+  AVATAR_INLINE void follow(const Derivative<S>& derivative, const Block& block, Vec<S>* v) const {
+    Vec<S> before[9], flipped[9], product[9];
+    for (int k = 0; k < 9; k += 3) load_columns<3>(block.rows(scene_.linear, 9), k, before + k);
+    transpose(derivative.total, flipped);
+    multiply(flipped, v, product);
+    for (int k = 0; k < 9; k += 3) store_columns<3>(block.rows(g_.linear, 9), block.count, k, product + k);
+    transpose(before, flipped);
+    multiply(v, flipped, product);
+    std::copy(product, product + 9, v);
   }
   AVATAR_INLINE void add_quats(const Motion<S>& motion, const Block& block, Quat<Vec<S>>* v_turn) const {
     Vec<S> v[4] = {}, local[4];
@@ -255,6 +319,7 @@ template <class S> class SkinGradient {
   const SkinScene<S>& scene_;
   const S* dual_rows_;
   const int64_t size_;
+  const bool has_turn_;  // besides that of dual quaternions
 };
 
 template <class S> int64_t skin_backward(const SkinGradientArguments<S>& g) {

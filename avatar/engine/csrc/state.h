@@ -15,6 +15,7 @@ template <class S> struct RasterizeScene {
   const S *viewmats, *intrinsics;                    // c 4 4 (camera_from_world), c 3 3
   const S* backgrounds;                              // c d, or null
   const S* means2d_offsets;                          // c n 2 added to the projected means, or null
+  const S* linear;                                   // n 3 3: maps the scaled axes, or null
   int64_t height, width;
   int64_t sh_degree;  // -1: `colors` are colours
   int64_t colors_per_camera, with_depth, antialiased;
@@ -31,6 +32,7 @@ template <class S> struct RasterizeGradients {
   const S *colors, *alphas;                                                      // of the output
   S *means, *quats, *scales, *opacities, *scene_colors, *viewmats;               // of the input; written whole
   S *means2d, *absgrad2d;  // c n 2, or null: of the means on the image, and summed over pixels without their signs
+  S* linear;               // like the input, or null
 };
 
 template <class S> struct RasterizeArguments {

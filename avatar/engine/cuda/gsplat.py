@@ -8,6 +8,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from avatar.geometry import matrices_from_quats, normalize_quats
+
 from ..rasterize_reference import OPACITY_MAX, rasterize_reference
 from ..views import RasterizeOptions, Renders, Splats, Views, check_inputs
 from .extras import extra
@@ -64,12 +66,12 @@ def _check_tensors(means: Tensor) -> None:
 
 
 def _project(gsplat: ModuleType, splats: Splats, views: Views, options: RasterizeOptions) -> _Projected:
-    opacities = _opacities(splats)
+    opacities, covariances = _opacities(splats), _covariances(splats)
     radii, means, depths, conics, compensations = gsplat.fully_fused_projection(
         splats.means,
-        None,
-        splats.quats,
-        splats.scales,
+        covariances,
+        splats.quats if covariances is None else None,
+        splats.scales if covariances is None else None,
         views.camera_from_world,
         views.intrinsics_px,
         views.width,
@@ -88,9 +90,19 @@ def _project(gsplat: ModuleType, splats: Splats, views: Views, options: Rasteriz
     return _Projected(radii, means, depths, conics, opacities if compensations is None else opacities * compensations)
 
 
+def _covariances(splats: Splats) -> Float[Tensor, "n 6"] | None:
+    """Upper triangles, row by row; None where quaternions and scales say it all."""
+    if splats.linear is None:
+        return None
+    axes = splats.linear @ (matrices_from_quats(normalize_quats(splats.quats)) * splats.scales[:, None])
+    rows, columns = torch.triu_indices(3, 3, device=axes.device)
+    return (axes @ axes.mT)[:, rows, columns]
+
+
 def _opacities(splats: Splats) -> Float[Tensor, " n"]:
     """Zero for what the reference leaves out as no number: gsplat would take it for opaque."""
-    values = torch.cat([*splats[:3], splats.opacities[:, None]], 1)
+    linear = [] if splats.linear is None else [splats.linear.flatten(1)]
+    values = torch.cat([*splats[:3], splats.opacities[:, None], *linear], 1)
     is_usable = values.isfinite().all(1) & (splats.opacities <= OPACITY_MAX)
     return torch.where(is_usable, splats.opacities, 0)
 

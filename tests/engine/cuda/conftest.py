@@ -40,10 +40,9 @@ class GsplatKernels:
     def projection_ewa_3dgs_fused_fwd(self, means, covars, quats, scales, opacities, *cameras) -> tuple:
         """Radii, centres, depths, conics and compensations."""
         viewmats, ks, width, height, eps2d, near, far, radius_clip, wants_compensations, model = cameras
-        assert covars is None
         assert model is self.PINHOLE
-        settings = (ks, width, height, eps2d)
-        means2d, depths, conics, compensations = self._project(means, quats, scales, viewmats, *settings)
+        shapes = (quats, scales) if covars is None else (covars,)
+        means2d, depths, conics, compensations = self._project(means, viewmats, ks, width, height, eps2d, *shapes)
         a, b, c = conics.unbind(-1)
         deviations = (torch.stack([c, a], -1) / (a * c - b * b)[..., None]).sqrt()
         visible = opacities * compensations if wants_compensations else opacities.expand(depths.shape)
@@ -60,21 +59,26 @@ class GsplatKernels:
     def projection_ewa_3dgs_fused_bwd(self, means, covars, quats, scales, viewmats, *rest) -> tuple:
         """Gradients of means, covariances, quaternions, scales and cameras."""
         *settings, model, radii, _conics, _compensations, v_means2d, v_depths, v_conics, v_compensations, _ = rest
-        assert covars is None
         assert model is self.PINHOLE
         is_drawn = (radii > 0).all(-1)
 
-        def project_drawn(*inputs: Tensor) -> list[Tensor]:
-            return [t[is_drawn] for t in self._project(*inputs, *settings)]
+        def project_drawn(means: Tensor, viewmats: Tensor, *shapes: Tensor) -> list[Tensor]:
+            return [t[is_drawn] for t in self._project(means, viewmats, *settings, *shapes)]
 
         v_outputs = (None if v is None else v[is_drawn] for v in (v_means2d, v_depths, v_conics, v_compensations))
-        gradients = _differentiate(project_drawn, (means, quats, scales, viewmats), tuple(v_outputs))
-        v_means, v_quats, v_scales, v_viewmats = (t.nan_to_num() for t in gradients)
-        return v_means, None, v_quats, v_scales, v_viewmats
+        shapes = (quats, scales) if covars is None else (covars,)
+        gradients = _differentiate(project_drawn, (means, viewmats, *shapes), tuple(v_outputs))
+        v_means, v_viewmats, *v_shapes = (t.nan_to_num() for t in gradients)
+        v_shapes = (None, *v_shapes) if covars is None else (*v_shapes, None, None)
+        return v_means, *v_shapes, v_viewmats
 
     @staticmethod
-    def _project(means, quats, scales, viewmats, *settings) -> tuple[Tensor, ...]:
-        covars, _ = _in_torch()._quat_scale_to_covar_preci(quats, scales, compute_preci=False)
+    def _project(means, viewmats, ks, width, height, eps2d, *shapes: Tensor) -> tuple[Tensor, ...]:
+        if shapes[1:]:
+            covars, _ = _in_torch()._quat_scale_to_covar_preci(*shapes, compute_preci=False)
+        else:
+            covars = shapes[0][:, [0, 1, 2, 1, 3, 4, 2, 4, 5]].view(-1, 3, 3)
+        settings = (ks, width, height, eps2d)
         return _in_torch()._fully_fused_projection(means, covars, viewmats, *settings, calc_compensations=True)[1:]
 
     def spherical_harmonics_fwd(self, degree, dirs, coeffs, masks) -> Tensor:
