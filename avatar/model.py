@@ -8,8 +8,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from avatar.body import load_body
-from avatar.canonical import Hybrid, HybridConfig
+from avatar.canonical import Hybrid, HybridConfig, clothed_surface
 from avatar.deform import DeformConfig, Deformer, RefineConfig, Refinement
+from avatar.geometry import SH_C0
 from avatar.render import Exposure
 from avatar.structs import Body, Gaussians, Mesh, Pose, Rendering, Shape, map_tensors
 
@@ -106,6 +107,20 @@ class Avatar(nn.Module):
         scene = self.deform(self.canonical(), self.body(self.shape, pose, camera))
         assert isinstance(scene, Gaussians)
         return scene
+
+    @torch.no_grad()
+    def clothed_mesh(self, pose: Pose | None = None, surface: Gaussians | None = None) -> Mesh:
+        """The template in clothes and hair, coloured, with the body's own vertices: in the world, or canonical.
+
+        Give ``surface``, which is ``clothed_surface(avatar.canonical)``, to save its time where many poses are wanted.
+        """
+        surface = surface or clothed_surface(self.canonical)
+        if pose is not None:
+            posed = self.deform(surface, self.body(self.shape, pose))
+            assert isinstance(posed, Gaussians)
+            surface = posed
+        colors = (surface.sh[:, 0] * SH_C0 + 0.5).clamp(0, 1)
+        return Mesh(vertices=surface.means, faces=self.template.faces, colors=colors)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "Avatar":
         """What ``to`` calls for every parameter: the records that the avatar holds go along."""

@@ -13,6 +13,7 @@ from safetensors.torch import load_file, save_file
 
 from avatar.body import load_body
 from avatar.canonical import HybridConfig
+from avatar.canonical.hybrid import PER_GAUSSIAN
 from avatar.checkpoint import (
     from_json,
     load_avatar,
@@ -57,8 +58,8 @@ def shaken(config: AvatarConfig = FULL, rig: str = "anny") -> Avatar:
     )
     shape = Shape(names=model.shape_names, values=values)
     avatar = Avatar(shape=shape, poses=poses, frame_ids=(9, 2, 4), config=config, rig=rig, cameras=("b", "a"))
-    names = [name for name in avatar.canonical.state_dict() if name != "displacement"]
-    avatar.canonical.replace_rows({name: getattr(avatar.canonical, name)[3:] for name in names})
+    avatar.canonical.replace_rows({name: getattr(avatar.canonical, name)[3:] for name in PER_GAUSSIAN})
+    avatar.canonical.shell = 0.01 * torch.randn(avatar.canonical.shell.shape, generator=generator)
     with torch.no_grad():
         for parameter in avatar.parameters():
             parameter += 0.01 * torch.randn(parameter.shape, generator=generator)

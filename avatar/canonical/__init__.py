@@ -1,5 +1,6 @@
 """Parameters to a scene in the canonical pose. So far one kind: Gaussians bound to a body's triangles."""
 
+from .clothed_surface import ClothedSurfaceConfig, clothed_surface, membrane
 from .hybrid import Hybrid, HybridConfig
 
-__all__ = ["Hybrid", "HybridConfig"]
+__all__ = ["ClothedSurfaceConfig", "Hybrid", "HybridConfig", "clothed_surface", "membrane"]

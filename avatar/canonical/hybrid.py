@@ -68,7 +68,9 @@ class Hybrid(nn.Module):
     """Owns the Gaussians' parameters; calling it gives them in the canonical pose, metres.
 
     Attributes:
-        displacement: of the template's vertices, metres.
+        shell: the clothed surface that outlines showed, as a displacement of the template's vertices, metres; zero
+            where it is unknown. No Gaussian depends on it.
+        displacement: of the template's vertices, learnt, metres.
         offsets: from the surface point, in the triangle's frame (tangent, bitangent, normal), metres.
         quats: ``wxyz`` rotations in the triangle's frame, any length; of a disc's only the spin counts.
         log_scales, opacity_logits: stored forms of size and opacity; a disc's thickness follows its size.
@@ -78,6 +80,7 @@ class Hybrid(nn.Module):
 
     triangles: Int[Tensor, " n"]
     barycentrics: Float[Tensor, "n 3"]
+    shell: Float[Tensor, "v 3"]
     _triangle_frames: Float[Tensor, "t 3 3"]
 
     def __init__(self, template: Mesh, config: HybridConfig, seed: int = 0) -> None:
@@ -96,6 +99,7 @@ class Hybrid(nn.Module):
         self.sh_rest = nn.Parameter(torch.zeros(n, harmonics - 1, 3))
         self.register_buffer("triangles", triangles)
         self.register_buffer("barycentrics", barycentrics)
+        self.register_buffer("shell", torch.zeros_like(template.vertices))
         self.register_buffer("_triangle_frames", triangle_frames(template.vertices, template.faces), persistent=False)
         self.rebind()
 

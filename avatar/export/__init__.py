@@ -1,7 +1,8 @@
-"""What others can open: Gaussians as PLY, pictures and films."""
+"""What others can open: Gaussians as PLY, meshes as OBJ, pictures and films."""
 
 from .axes import rotate_gaussians, to_viewer_axes
+from .obj import write_obj
 from .ply import read_ply, write_ply
 from .video import write_png, write_video
 
-__all__ = ["read_ply", "rotate_gaussians", "to_viewer_axes", "write_ply", "write_png", "write_video"]
+__all__ = ["read_ply", "rotate_gaussians", "to_viewer_axes", "write_obj", "write_ply", "write_png", "write_video"]

@@ -25,6 +25,7 @@ from avatar.render import Device, RenderConfig, render
 from avatar.structs import Capture, Frame, Split
 
 from .adapt import AdaptConfig, Demand, adapt, walk
+from .clothe import ClotheConfig, clothe
 from .events import Events
 from .optimizer import LearningRates, Optimizer
 from .schedule import Schedule
@@ -66,6 +67,7 @@ class FitConfig:
         rates: step sizes, times ``rate_factor`` over the run.
         adapt: how the number of Gaussians changes.
         surface: what keeps the displaced template smooth.
+        clothe: how the clothed surface is found from the masks, before the first step; None for not at all.
         checkpoint_seconds: time between checkpoints.
         seed: of everything random.
     """
@@ -76,6 +78,7 @@ class FitConfig:
     rate_factor: Schedule = field(default_factory=lambda: Schedule(knots=((0.3, 1.0), (1.0, 0.08))))
     adapt: AdaptConfig = field(default_factory=AdaptConfig)
     surface: SurfaceConfig = field(default_factory=SurfaceConfig)
+    clothe: ClotheConfig | None = field(default_factory=ClotheConfig)
     checkpoint_seconds: float = 20.0
     seed: int = 0
 
@@ -132,7 +135,12 @@ class Fit:
             rig=self.capture.rig,
             cameras=[self.capture.cameras[camera].name for camera in self.split.camera_ids],
             seed=self.config.seed,
-        ).to(self.device)
+        )
+        if self.config.clothe is not None:
+            start = time.perf_counter()
+            self.avatar.canonical.shell = clothe(self.avatar, self.capture, self.split, self.config.clothe)
+            self.seconds += time.perf_counter() - start
+        self.avatar.to(self.device)
         self.optimizer = Optimizer(self.avatar, self.config.rates)
         self.demand = Demand(self.avatar.canonical.num_gaussians, self.device)
 

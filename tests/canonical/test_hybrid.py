@@ -316,7 +316,7 @@ def test_the_seed_decides() -> None:
 
 
 def test_the_state_is_parameters_and_roots() -> None:
-    assert set(hybrid().state_dict()) == {"displacement", *PER_GAUSSIAN}
+    assert set(hybrid().state_dict()) == {"displacement", "shell", *PER_GAUSSIAN}
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,33 @@
+"""Meshes as Wavefront OBJ, which every 3D program reads."""
+
+from pathlib import Path
+
+import torch
+
+from avatar.atomic import replacing
+from avatar.geometry import vertex_normals
+from avatar.structs import Mesh
+
+
+def write_obj(path: Path, mesh: Mesh, comments: list[str] | None = None) -> None:
+    """Write vertices, normals, triangles and, after each vertex's place, its sRGB colour; whole or not at all.
+
+    From metres with z up to metres with y up, as is usual in OBJ: a person at rest, facing -y, faces +z there. Vertices
+    of no triangle are left out. Raises ValueError for a vertex that is no number.
+    """
+    used, faces = torch.unique(mesh.faces, return_inverse=True)
+    vertices = _y_up(mesh.vertices[used].detach()).cpu()
+    if not bool(vertices.isfinite().all()):
+        raise ValueError(f"{path}: the mesh has vertices that are no numbers")
+    normals = vertex_normals(vertices, faces.cpu())
+    rows = vertices if mesh.colors is None else torch.cat([vertices, mesh.colors[used].detach().cpu()], 1)
+    lines = [f"# {comment}" for comment in comments or []]
+    lines += ["v " + " ".join(f"{x:.6f}" for x in row) for row in rows.tolist()]
+    lines += ["vn " + " ".join(f"{x:.4f}" for x in row) for row in normals.tolist()]
+    lines += ["f " + " ".join(f"{i}//{i}" for i in row) for row in (faces + 1).tolist()]
+    with replacing(path) as temporary:
+        temporary.write_text("\n".join(lines) + "\n", "ascii")
+
+
+def _y_up(points: torch.Tensor) -> torch.Tensor:
+    return torch.stack([points[:, 0], points[:, 2], -points[:, 1]], 1)
