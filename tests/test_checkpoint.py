@@ -42,7 +42,7 @@ FULL = AvatarConfig(
     refine=RefineConfig(poses=True, joints=True, cameras=True, exposure=True),
 )
 BARE = AvatarConfig(
-    canonical=HybridConfig(num_gaussians=30),
+    canonical=HybridConfig(num_gaussians=30, shape="disc"),
     deform=DeformConfig(correctives=CorrectivesConfig(num_modes=0), light=False),
 )
 

@@ -25,7 +25,7 @@ class AdaptConfig:
         max_gaussians: never more than this.
         min_opacity: fainter ones are dropped.
         views_to_judge: what no picture has pulled at in so many views is dropped as well.
-        walk_every: steps from one walk of the roots to the next; 0 for never.
+        walk_every: steps from one walk of the roots to the next, rounds apart; 0 for never.
     """
 
     start: float = 0.08
@@ -35,7 +35,7 @@ class AdaptConfig:
     max_gaussians: int = 36_000
     min_opacity: float = 0.02
     views_to_judge: int = 300
-    walk_every: int = 0
+    walk_every: int = 100
 
     def __post_init__(self) -> None:
         if not 0 <= self.start <= self.stop <= 1:
@@ -73,7 +73,10 @@ class Demand:
 
 @torch.no_grad()
 def adapt(canonical: Hybrid, optimizer: Optimizer, demand: Demand, config: AdaptConfig, seed: int) -> None:
-    """One round. Split ones move apart along their axes and shrink; both halves take their parent's moments."""
+    """One round. Split ones move apart along their axes and shrink; both halves take their parent's moments.
+
+    Where roots walk at all, the halves get roots of their own at once.
+    """
     visible = canonical.opacity_logits.sigmoid() >= config.min_opacity
     if demand.views >= config.views_to_judge:
         visible &= demand.pull > 0
@@ -103,6 +106,8 @@ def adapt(canonical: Hybrid, optimizer: Optimizer, demand: Demand, config: Adapt
             moments[key] = value[source]
     canonical.replace_rows(new)
     optimizer.load(moments)
+    if config.walk_every:
+        walk(canonical, optimizer)
 
 
 @torch.no_grad()

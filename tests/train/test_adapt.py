@@ -1,6 +1,8 @@
 """Splitting and pruning, on a box."""
 
+import copy
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,7 +18,7 @@ from avatar.train.adapt import Demand, adapt, walk
 from avatar.train.optimizer import Optimizer
 
 COUNT = 60
-GROW = AdaptConfig(grow=0.1, min_opacity=0.02, views_to_judge=3)
+GROW = AdaptConfig(grow=0.1, min_opacity=0.02, views_to_judge=3, walk_every=0)
 
 
 class Wearing(torch.nn.Module):
@@ -126,7 +128,7 @@ def test_splits_follow_the_gaussians_own_axes(worn: Wearing) -> None:
 
 @pytest.mark.parametrize(("limit", "expected"), [(COUNT - 10, COUNT), (COUNT, COUNT), (COUNT + 4, COUNT + 4)])
 def test_there_are_never_more_than_the_maximum(worn: Wearing, limit: int, expected: int) -> None:
-    config = AdaptConfig(grow=0.5, max_gaussians=limit, views_to_judge=3)
+    config = AdaptConfig(grow=0.5, max_gaussians=limit, views_to_judge=3, walk_every=0)
     adapt(worn.canonical, stepped(worn), demand(), config, seed=0)
     assert worn.canonical.num_gaussians == expected
 
@@ -138,7 +140,13 @@ def test_faint_ones_are_dropped_and_make_room(worn: Wearing) -> None:
     before = rows_of(worn.canonical)
     optimizer = Optimizer(worn, LearningRates())
     pull = torch.arange(COUNT, 0, -1.0)  # the faint ones are pulled hardest, and yet not split
-    adapt(worn.canonical, optimizer, demand(pull), AdaptConfig(grow=0.5, max_gaussians=COUNT, views_to_judge=3), 0)
+    adapt(
+        worn.canonical,
+        optimizer,
+        demand(pull),
+        AdaptConfig(grow=0.5, max_gaussians=COUNT, views_to_judge=3, walk_every=0),
+        0,
+    )
     assert worn.canonical.num_gaussians == COUNT
     assert torch.equal(worn.canonical.colors[: COUNT - 7], before["colors"][7:])
     assert torch.equal(worn.canonical.colors[COUNT - 7 :], before["colors"][7:14])
@@ -148,7 +156,7 @@ def test_faint_ones_are_dropped_and_make_room(worn: Wearing) -> None:
 @pytest.mark.parametrize(("views", "dropped"), [(2, 0), (3, 20), (4, 20)])
 def test_what_nobody_sees_is_dropped_after_enough_views(worn: Wearing, views: int, dropped: int) -> None:
     pull = torch.where(torch.arange(COUNT) % 3 == 0, 0.0, 1.0)
-    config = AdaptConfig(grow=0.0, views_to_judge=3)
+    config = AdaptConfig(grow=0.0, views_to_judge=3, walk_every=0)
     before = rows_of(worn.canonical)
     adapt(worn.canonical, stepped(worn), demand(pull, views), config, seed=0)
     assert worn.canonical.num_gaussians == COUNT - dropped
@@ -160,7 +168,7 @@ def test_unseen_ones_are_not_split(worn: Wearing) -> None:
     """Where fewer are seen than may be split, the others stay whole."""
     pull = torch.zeros(COUNT)
     pull[:5] = 1.0
-    adapt(worn.canonical, stepped(worn), demand(pull), AdaptConfig(grow=0.5, views_to_judge=3), seed=0)
+    adapt(worn.canonical, stepped(worn), demand(pull), AdaptConfig(grow=0.5, views_to_judge=3, walk_every=0), seed=0)
     assert worn.canonical.num_gaussians == 10
 
 
@@ -204,7 +212,7 @@ def test_the_seed_decides() -> None:
 def test_nothing_to_do_changes_nothing(worn: Wearing) -> None:
     optimizer = stepped(worn)
     before = rows_of(worn.canonical)
-    adapt(worn.canonical, optimizer, demand(), AdaptConfig(grow=0.0, min_opacity=0.0), seed=0)
+    adapt(worn.canonical, optimizer, demand(), AdaptConfig(grow=0.0, min_opacity=0.0, walk_every=0), seed=0)
     after = rows_of(worn.canonical)
     assert all(torch.equal(before[name], after[name]) for name in PER_GAUSSIAN)
 
@@ -237,6 +245,21 @@ def test_training_goes_on_after_a_walk(worn: Wearing) -> None:
     optimizer.step(1.0)
     assert bool((worn.canonical.offsets.detach() != before["offsets"]).any(1).all())
     walk(Wearing().canonical, Optimizer(Wearing(), LearningRates()))  # without moments there is nothing to turn
+
+
+def test_halves_are_rooted_where_they_are(worn: Wearing) -> None:
+    """On flat sides, that is with no offset along the surface; in the picture nothing differs."""
+    with torch.no_grad():
+        worn.canonical.displacement.zero_()
+        worn.canonical.offsets.zero_()
+        worn.canonical.log_scales.fill_(math.log(0.01))
+    still = copy.deepcopy(worn)
+    adapt(still.canonical, Optimizer(still, LearningRates()), demand(), GROW, seed=0)
+    adapt(worn.canonical, Optimizer(worn, LearningRates()), demand(), replace(GROW, walk_every=1), seed=0)
+    torch.testing.assert_close(worn.canonical().means, still.canonical().means, atol=1e-6, rtol=0)
+    assert float(still.canonical.offsets[COUNT:, :2].detach().norm(dim=1).min()) > 1e-4
+    assert float(worn.canonical.offsets[:, :2].detach().norm(dim=1).median()) < 1e-6
+    assert not torch.equal(worn.canonical.barycentrics[COUNT:], still.canonical.barycentrics[COUNT:])
 
 
 def test_when_roots_walk() -> None:
