@@ -7,7 +7,7 @@ from rich.table import Table
 
 from avatar.checkpoint import newest_checkpoint
 from avatar.engine import compiled_variant
-from avatar.evaluate import Report, collect_examples, write_report
+from avatar.evaluate import Report, collect_examples, with_details, write_report
 from avatar.evaluate.protocol import RenderFrame
 from avatar.evaluate.report import COLUMNS
 from avatar.export import write_video
@@ -36,7 +36,7 @@ def write_page(run: Path, avatar: Avatar, capture: Capture, view: RenderFrame, l
         example
         for report in reports
         if report.subject == capture.name and report.split in capture.splits
-        for example in collect_examples(capture, report, view)
+        for example in with_details(avatar, capture, collect_examples(capture, report, view))
     ]
     film = run / "report" / "turntable.mp4"
     if not film.is_file() or film.stat().st_mtime < since:

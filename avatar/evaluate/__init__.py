@@ -1,7 +1,8 @@
 """Metrics, the protocol that applies them to a split of a capture, and the page that shows the result."""
 
 from .causes import Findings
-from .coverage import cover
+from .coverage import Coverage, cover
+from .details import with_details
 from .diagnosis import Diagnosis, DiagnosisConfig, diagnose, sampled
 from .gallery import Example, collect_examples
 from .picture_check import PictureCheck
@@ -10,6 +11,7 @@ from .report import write_report
 
 __all__ = [
     "METRICS",
+    "Coverage",
     "Diagnosis",
     "DiagnosisConfig",
     "EvaluateConfig",
@@ -23,5 +25,6 @@ __all__ = [
     "diagnose",
     "evaluate",
     "sampled",
+    "with_details",
     "write_report",
 ]

@@ -33,7 +33,7 @@ def pose_causes(comparison: Comparison, config: CauseConfig) -> list[Cause]:
             sentence=f"{what[0].upper()}{what[1:]}: the pose is off{_where(comparison, is_off)}. Correct it, let the "
             "fit refine poses, or leave it out.",
             evidence="intersection over union of coverage and mask {} against {} in the other frames; share of the "
-            "naked body outside the mask {} against {}".format(*figures),
+            "naked body outside the mask {} against {}; {} frames looked at".format(*figures, len(comparison.frames)),
             share=sum(comparison.excess(0, row) for row in rows),
         )
     ]

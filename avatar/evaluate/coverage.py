@@ -121,7 +121,7 @@ def _look(vertices_world: Float[Tensor, "v 3"], faces: Int[Tensor, "t 3"], camer
 
 def _visible_areas(template: Mesh, body: AnnyBody) -> Float[Tensor, " v"]:
     """A third of the triangles around each vertex, less insides and soles."""
-    normals = triangle_normals(template.vertices, template.faces)
+    normals = normalize(triangle_normals(template.vertices, template.faces), dim=-1)
     names = [body.part_names[index] for index in body.face_parts.tolist()]
     is_inside = torch.tensor([name.endswith(INSIDES) for name in names])
     is_sole = torch.tensor([name.startswith("foot") for name in names]) & (normals[:, 2] < SOLE)

@@ -10,12 +10,10 @@ from jaxtyping import Int
 from torch import Tensor
 
 from avatar.body import load_body
-from avatar.engine import rasterize_mesh
-from avatar.geometry import project, transform_points
 from avatar.model import Avatar
 from avatar.structs import Body, Camera, Capture, Frame, Split
 
-from .body_parts import part_of_vertices
+from .body_parts import part_of_vertices, seen_triangles
 from .metrics import foreground_box
 from .picture_check import Pair, PictureCheck, check_picture
 from .protocol import RenderFrame, evenly_spread
@@ -94,20 +92,18 @@ def diagnose(
     for frame_id, camera_id in split.pairs():
         frame = capture.load_frame(frame_id, camera_id, False)
         body = avatar.body(avatar.shape, frame.pose.to(avatar.device))
-        pair = _pair(frame, render_frame, seen_parts(body, frame.camera, parts))
+        pair = _pair(frame, render_frame, _seen_parts(body, frame.camera, parts))
         checks.append(check_picture(pair, frame_id, camera_id, frame.camera.name))
         if on_picture:
             on_picture(checks[-1])
     return Diagnosis(subject=capture.name, split=split.name, pictures=tuple(checks))
 
 
-def seen_parts(body: Body, camera: Camera, parts: Int[Tensor, " v"]) -> Int[Tensor, "h w"]:
+def _seen_parts(body: Body, camera: Camera, parts: Int[Tensor, " v"]) -> Int[Tensor, "h w"]:
     """Index into ``PARTS`` of what each pixel sees of the naked body, -1 beside it."""
-    points = transform_points(camera.camera_from_world, body.vertices_world.cpu())
-    pixels, depths = project(points, camera.intrinsics_px)
-    raster = rasterize_mesh(pixels, depths, body.rest.faces.cpu(), camera.height, camera.width)
-    of_triangle = parts[body.rest.faces.cpu()[:, 0]]
-    return of_triangle[raster.triangles.clamp(min=0)].where(raster.triangles >= 0, -1)
+    triangles = seen_triangles(body, camera)
+    of_triangle = parts[body.rest.faces[:, 0].cpu()]
+    return of_triangle[triangles.clamp(min=0)].where(triangles >= 0, -1)
 
 
 def _pair(frame: Frame, render_frame: RenderFrame, parts: Int[Tensor, "h w"]) -> Pair:

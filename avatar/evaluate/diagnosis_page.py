@@ -9,7 +9,7 @@ import numpy as np
 from .body_parts import PARTS
 from .cause import CauseConfig
 from .causes import Findings
-from .comparison import Comparison, typical
+from .comparison import Comparison, listed, typical
 from .coverage_picture import colour_scale, coverage_picture
 
 EXPLAINED = {
@@ -51,8 +51,9 @@ def _share(kind: str, share: float) -> str:
 def _all_well(comparison: Comparison) -> str:
     shifts = [np.hypot(*typical(comparison("alignment.shift_px")[:, c])[0]) for c in range(len(comparison.cameras))]
     return (
-        f"Nothing stands out: no camera is shifted by more than {max(shifts):.1f} px, outlines agree in all frames "
-        f"(intersection over union {np.nanmedian(comparison('outline.iou')):.3f}), and colours match."
+        f"Nothing is wrong with cameras, masks, colours and poses: no camera is shifted by more than {max(shifts):.1f} "
+        f"px, outlines agree in all frames, colours match. What error is left is on {_places(comparison)}: more steps "
+        "may help there."
     )
 
 
@@ -62,14 +63,14 @@ def _summary(findings: Findings, comparison: Comparison) -> str:
     return (
         f'<p class="note">{frames} frames of {cameras} cameras looked at. Fine detail kept: '
         f"{100 * comparison.detail_ratio():.0f} %. Outlines, intersection over union: "
-        f"{np.nanmedian(comparison('outline.iou')):.3f}. Where the error is: {_places(comparison)}.</p>"
+        f"{np.nanmedian(comparison('outline.iou')):.3f}. Most of the error is on {_places(comparison)}.</p>"
     )
 
 
 def _places(comparison: Comparison) -> str:
-    """The parts with the most of the squared error."""
+    """The parts with the most of the squared error, and how much."""
     shares = np.nansum(comparison("parts.error"), (0, 1)) / comparison.total
-    return ", ".join(f"{PARTS[i]} {100 * shares[i]:.0f} %" for i in np.argsort(-shares)[:4])
+    return listed([f"the {PARTS[i]} ({100 * shares[i]:.0f} %)" for i in np.argsort(-shares)[:3]])
 
 
 def _coverage(findings: Findings, folder: Path) -> str:

@@ -1,6 +1,7 @@
 """The pictures worth a look: which images of a split, and the files that show them."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import cv2
@@ -8,13 +9,14 @@ import numpy as np
 from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
-from avatar.structs import Capture
+from avatar.structs import Box, Capture
 
 from .metrics import foreground_box
 from .protocol import ImageResult, RenderFrame, Report, evenly_spread, render_quantised
 
 ERROR_FULL_SCALE = 0.25  # absolute error, mean over channels, that gets the brightest colour
 MARGIN_PX = 12
+ENLARGED = 3  # times, close-ups
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -27,6 +29,7 @@ class Example:
         result: its figures.
         truth, prediction: sRGB in [0, 1], the person on black.
         is_foreground: true where the person is in ``truth``.
+        details: rectangles worth a closer look, by what they show.
     """
 
     split: str
@@ -35,6 +38,7 @@ class Example:
     truth: Float[Tensor, "h w 3"]
     prediction: Float[Tensor, "h w 3"]
     is_foreground: Bool[Tensor, "h w"]
+    details: Mapping[str, Box] = field(default_factory=dict)
 
 
 def choose(report: Report, count: int) -> dict[int, str]:
@@ -68,16 +72,20 @@ def collect_examples(
     return tuple(examples)
 
 
-def save_pictures(folder: Path, stem: str, example: Example) -> dict[str, str]:
-    """Write truth, render and error, cut to what is worth seeing, as PNG; returns the name of each file."""
+def save_pictures(
+    folder: Path, stem: str, example: Example, cut: Box | None = None, enlarged: int = 1
+) -> dict[str, str]:
+    """Write truth, render and error as PNG, ``cut`` out or cut to what is worth seeing; returns each file's name."""
     error = (example.prediction - example.truth).abs().mean(-1)
-    box = foreground_box(example.is_foreground | (error > ERROR_FULL_SCALE / 2))
+    box = None if cut else foreground_box(example.is_foreground | (error > ERROR_FULL_SCALE / 2))
+    cut = box.padded(MARGIN_PX, *error.shape) if box else cut
     pictures = {"truth": _bgr(example.truth), "render": _bgr(example.prediction), "error": _heat(error)}
     names = {}
     for kind, picture in pictures.items():
-        if box is not None:
-            cut = box.padded(MARGIN_PX, *picture.shape[:2])
+        if cut:
             picture = picture[cut.top : cut.bottom, cut.left : cut.right]
+        if enlarged > 1:
+            picture = cv2.resize(picture, None, fx=enlarged, fy=enlarged, interpolation=cv2.INTER_CUBIC)
         names[kind] = f"{stem}_{kind}.png"
         (folder / names[kind]).write_bytes(cv2.imencode(".png", picture)[1].tobytes())
     return names

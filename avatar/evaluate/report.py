@@ -12,7 +12,7 @@ from avatar.atomic import replacing
 from .causes import Findings
 from .charts import number, training_charts
 from .diagnosis_page import diagnosis_section
-from .gallery import ERROR_FULL_SCALE, Example, error_gradient, save_pictures
+from .gallery import ENLARGED, ERROR_FULL_SCALE, Example, error_gradient, save_pictures
 from .protocol import METRICS, ImageResult, Report
 
 NOT_COMPUTED = "not computed (avatar assets fetch lpips)"
@@ -64,7 +64,10 @@ def write_report(
         _header(subject, facts or {}, reports, turntable.name if turntable else None),
         _section("Figures", _means(reports)),
         _section("Why it is not sharper", "".join(diagnosis_section(found, folder) for found in findings)),
-        *(_section(r.split, _gallery(r, examples, folder) + _every_image(r)) for r in reports),
+        *(
+            _section(r.split, _gallery(r, examples, folder) + _details(r, examples, folder) + _every_image(r))
+            for r in reports
+        ),
         _section("Training", _joined('<div class="charts">', training_charts(events), "</div>")),
     ]
     template = Template(files("avatar.evaluate").joinpath("page.html").read_text("utf-8"))
@@ -146,17 +149,38 @@ def _gallery(report: Report, examples: Iterable[Example], folder: Path) -> str:
 def _card(example: Example, folder: Path) -> str:
     """Ground truth, rendering and error of one image, with its figures."""
     result = example.result
-    stem = f"{_slug(example.split)}_{result.frame_id:06d}_{result.camera_id:03d}"
-    names = save_pictures(folder, stem, example)
+    names = save_pictures(folder, _stem(example), example)
+    label = f'<b class="{example.label}">{example.label}</b> ' if example.label else ""
+    figures = [f"{COLUMNS[m][0]} {_value(result.metrics[m], COLUMNS[m][1])}" for m in CARD_METRICS]
+    caption = f"{label}frame {result.frame_id} · {escape(result.camera)}<small>{escape(' · '.join(figures))}</small>"
+    return f'<button class="card" type="button">{_triple(names)}<span>{caption}</span></button>'
+
+
+def _details(report: Report, examples: Iterable[Example], folder: Path) -> str:
+    """Face, hands, sleeves and hem of one split, enlarged."""
+    shown = [(e, name) for e in examples if e.split == report.split for name in e.details]
+    cards = [_detail_card(*pair, folder) for pair in sorted(shown, key=lambda pair: pair[1])]
+    return _joined(f'<h4>Close-ups, enlarged {ENLARGED} times</h4><div class="cards details">', cards, "</div>")
+
+
+def _detail_card(example: Example, name: str, folder: Path) -> str:
+    names = save_pictures(folder, f"{_stem(example)}_{_slug(name)}", example, example.details[name], ENLARGED)
+    caption = f"<b>{escape(name)}</b> frame {example.result.frame_id} · {escape(example.result.camera)}"
+    return f'<button class="card" type="button">{_triple(names)}<span>{caption}</span></button>'
+
+
+def _triple(names: Mapping[str, str]) -> str:
+    """Three pictures side by side."""
     titles = {"truth": "ground truth", "render": "rendering", "error": "error"}
     pictures = "".join(
         f'<span><img src="{names[kind]}" alt="{title}" loading="lazy"><i>{title}</i></span>'
         for kind, title in titles.items()
     )
-    label = f'<b class="{example.label}">{example.label}</b> ' if example.label else ""
-    figures = [f"{COLUMNS[m][0]} {_value(result.metrics[m], COLUMNS[m][1])}" for m in CARD_METRICS]
-    caption = f"{label}frame {result.frame_id} · {escape(result.camera)}<small>{escape(' · '.join(figures))}</small>"
-    return f'<button class="card" type="button"><span class="triple">{pictures}</span><span>{caption}</span></button>'
+    return f'<span class="triple">{pictures}</span>'
+
+
+def _stem(example: Example) -> str:
+    return f"{_slug(example.split)}_{example.result.frame_id:06d}_{example.result.camera_id:03d}"
 
 
 def _every_image(report: Report) -> str:

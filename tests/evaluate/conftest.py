@@ -1,4 +1,4 @@
-"""A capture of flat rectangles, and a renderer that is wrong by a known amount."""
+"""A capture of flat rectangles and a renderer that is wrong by a known amount; a person and cameras around it."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -6,6 +6,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from avatar.body import load_body
+from avatar.geometry import multiply_quats, quats_from_axis_angles
+from avatar.model import Avatar, AvatarConfig
+from avatar.render import orbit
 from avatar.structs import Camera, Capture, Frame, Pose, Rendering, Shape, Split
 
 SIZE_PX = 176  # enough for MS-SSIM
@@ -63,3 +67,29 @@ def render_frame() -> Callable[[Frame], Rendering]:
         return Rendering(color=frame.image + (0.2, 0.1, 0.04)[frame.frame_id] * alpha[..., None], alpha=alpha)
 
     return render
+
+
+@pytest.fixture(scope="session")
+def person() -> Avatar:
+    """Somebody in camouflage, in six poses: who turns, and lifts the left arm."""
+    body = load_body()
+    arm, rest, poses = body.joint_names.index("upperarm01.L"), body.rest_pose(), []
+    for frame in range(6):
+        turns = torch.zeros(len(body.joint_names), 3)
+        turns[arm, 1], turns[0, 1] = 0.05 * frame, 0.04 * frame
+        poses.append(multiply_quats(rest.local_quats, quats_from_axis_angles(turns)))
+    stacked = Pose(local_quats=torch.stack(poses), root_position_world=rest.root_position_world.expand(6, 3))
+    avatar = Avatar(shape=body.default_shape(), poses=stacked, frame_ids=range(6), config=AvatarConfig()).eval()
+    waves = 30 * torch.randn(3, 5, 3, generator=torch.Generator().manual_seed(3))
+    pattern = torch.einsum("nd,dkc->nkc", avatar.canonical.roots, waves).sin().mean(1)
+    avatar.canonical.colors.data = (0.45 + 0.5 * pattern).clamp(0.1, 0.75)
+    avatar.canonical.opacity_logits.data.fill_(4.0)
+    return avatar
+
+
+@pytest.fixture(scope="session")
+def ring(person: Avatar) -> tuple[Camera, ...]:
+    """Four cameras around the person; the first looks at the front."""
+    lowest, highest = person.template.vertices.aminmax(dim=0)
+    centre = ((lowest + highest) / 2).expand(4, 3)
+    return tuple(orbit(centre, 3.9, height=256, width=256))

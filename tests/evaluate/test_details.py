@@ -1,0 +1,41 @@
+"""Close-ups are of what their names say, in the example that shows most of it."""
+
+import torch
+
+from avatar.evaluate import Example, ImageResult, with_details
+from avatar.model import Avatar
+from avatar.structs import Camera, Capture, Frame
+
+
+def example(camera_id: int) -> Example:
+    picture = torch.zeros(256, 256, 3)
+    result = ImageResult(frame_id=0, camera_id=camera_id, camera=f"orbit_{camera_id}", seconds=0.0, metrics={})
+    return Example(
+        split="test", label="", result=result, truth=picture, prediction=picture, is_foreground=picture[..., 0] > 0
+    )
+
+
+def test_each_place_is_shown_once_where_it_is_seen(person: Avatar, ring: tuple[Camera, ...]) -> None:
+    def load_frame(frame_id: int, camera_id: int, cropped: bool) -> Frame:
+        raise AssertionError("the pictures are in the examples")
+
+    capture = Capture(
+        name="x",
+        cameras=ring,
+        poses=person.poses,
+        shape=person.shape,
+        splits={},
+        frame_rate_hz=1.0,
+        load_frame=load_frame,
+    )
+    back, front = with_details(person, capture, [example(2), example(0)])
+    shown = [*back.details, *front.details]
+    assert len(shown) == len(set(shown))
+    assert "face" in front.details
+    assert {"left sleeve", "right sleeve", "hem"} <= set(shown)
+    face, hem = front.details["face"], {**back.details, **front.details}["hem"]
+    assert face.bottom < hem.top
+    assert face.left < 128 < face.right
+    sleeve = {**back.details, **front.details}["left sleeve"]
+    is_right_in_picture = (sleeve.left + sleeve.right) / 2 > 128
+    assert is_right_in_picture == ("left sleeve" in front.details), "from the front the person's left is on the right"
