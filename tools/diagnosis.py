@@ -9,7 +9,7 @@ from avatar.model import Avatar
 from avatar.structs import Capture
 
 from .console import progress, say
-from .runs import read_record
+from .runs import is_own, read_record
 
 PREFIX = "diagnosis_"  # of the files in a run's folder evaluation; the name of the split follows
 
@@ -42,7 +42,7 @@ def _diagnose(run: Path, avatar: Avatar, capture: Capture, name: str, view: Rend
         def show(check: PictureCheck) -> None:
             bar.update(task, advance=1, detail=check.camera)
 
-        diagnosis = diagnose(capture, part, avatar, view, on_picture=show)
+        diagnosis = diagnose(capture, part, avatar, view, show, is_own(run, capture))
     _findings(diagnosis, avatar, capture, name == _training_split(run, capture)).write(_path(run, name))
 
 

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -84,14 +84,20 @@ def diagnose(
     avatar: Avatar,
     render_frame: RenderFrame,
     on_picture: Callable[[PictureCheck], None] | None = None,
+    knows_frames: bool = True,
 ) -> Diagnosis:
-    """Compare every picture of ``split`` (see ``sampled``) with its rendering; ``on_picture`` is told each result."""
+    """Compare every picture of ``split`` (see ``sampled``) with its rendering; ``on_picture`` is told each result.
+
+    What the avatar has learnt of single poses and cameras counts where it ``knows_frames``: where this is the capture
+    that it was fitted to.
+    """
     template = load_body(avatar.rig)
     parts = part_of_vertices(template, avatar.template.vertices.cpu())
     checks = []
     for frame_id, camera_id in split.pairs():
         frame = capture.load_frame(frame_id, camera_id, False)
-        body = avatar.body(avatar.shape, frame.pose.to(avatar.device))
+        pose, camera = (frame.pose, frame.camera.name) if knows_frames else (replace(frame.pose, frame_id=None), None)
+        body = avatar.body(avatar.shape, pose.to(avatar.device), camera)
         pair = _pair(frame, render_frame, _seen_parts(body, frame.camera, parts))
         checks.append(check_picture(pair, frame_id, camera_id, frame.camera.name))
         if on_picture:
