@@ -99,8 +99,9 @@ class Avatar(nn.Module):
 
     def correction_cost(self) -> Float[Tensor, ""] | float:
         """What the corrections of the capture cost, in the units of the loss."""
-        exposure = 0.0 if self.exposure is None else self.exposure.penalty(self.config.refine.exposure_log)
-        return self.refinement.penalty() + exposure
+        refine = self.config.refine
+        exposure = 0.0 if self.exposure is None else self.exposure.surprise(refine.exposure_log)
+        return refine.prior * (self.refinement.surprise() + exposure)
 
     def posed(self, pose: Pose, camera: str | None = None) -> Gaussians:
         """The avatar in ``pose``, in the world, where the ``camera`` of this name sees it."""

@@ -12,7 +12,6 @@ from avatar.structs import Body, Pose
 
 from .frame_regression import FrameRegression
 
-_PRIOR = 1e-3  # the cost of a correction of the expected size
 _NOISE = 0.1  # of the corrections of single frames, of their variance
 
 
@@ -26,6 +25,7 @@ class RefineConfig:
         cameras: a small rigid motion of each training camera.
         exposure: gain and bias of each training camera.
         pose_rad, pose_m, joint_m, camera_rad, camera_m, exposure_log: expected sizes.
+        prior: weight of the mean squares of corrections in units of these.
     """
 
     poses: bool = False
@@ -38,16 +38,18 @@ class RefineConfig:
     camera_rad: float = 0.005
     camera_m: float = 0.01
     exposure_log: float = 0.1
+    prior: float = 1e-4
 
     def __post_init__(self) -> None:
         for name in ("pose_rad", "pose_m", "joint_m", "camera_rad", "camera_m", "exposure_log"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"RefineConfig.{name}: expected a positive number, got {getattr(self, name)}")
+        if not self.prior >= 0:
+            raise ValueError(f"RefineConfig.prior: expected zero or more, got {self.prior}")
 
 
-def prior(correction: Tensor, expected: float) -> Float[Tensor, ""]:
-    """What corrections cost: their mean square, in units of what is expected."""
-    return _PRIOR * (correction / expected).square().mean()
+def _surprise(correction: Tensor, expected: float) -> Float[Tensor, ""]:
+    return (correction / expected).square().mean()
 
 
 class PoseRefinement(nn.Module):
@@ -79,9 +81,9 @@ class PoseRefinement(nn.Module):
             root_position_world=pose.root_position_world + weights @ self.shifts,
         )
 
-    def penalty(self) -> Float[Tensor, ""]:
-        """Grows with the corrections."""
-        return prior(self.axis_angles, self.config.pose_rad) + prior(self.shifts, self.config.pose_m)
+    def surprise(self) -> Float[Tensor, ""]:
+        """Mean squares of the corrections, in units of what is expected."""
+        return _surprise(self.axis_angles, self.config.pose_rad) + _surprise(self.shifts, self.config.pose_m)
 
 
 class JointRefinement(nn.Module):
@@ -100,9 +102,9 @@ class JointRefinement(nn.Module):
         """Corrected rest positions, metres."""
         return joints_rest + self.offsets
 
-    def penalty(self) -> Float[Tensor, ""]:
-        """Grows with the offsets."""
-        return prior(self.offsets, self.config.joint_m)
+    def surprise(self) -> Float[Tensor, ""]:
+        """Mean square of the offsets, in units of what is expected."""
+        return _surprise(self.offsets, self.config.joint_m)
 
 
 class CameraRefinement(nn.Module):
@@ -137,9 +139,9 @@ class CameraRefinement(nn.Module):
         motion = torch.cat([torch.cat([turn, shift[:, None]], 1), last])
         return replace(body, posed_from_rest=motion @ body.posed_from_rest)
 
-    def penalty(self) -> Float[Tensor, ""]:
-        """Grows with the motions."""
-        return prior(self.turns, self.config.camera_rad) + prior(self.shifts, self.config.camera_m)
+    def surprise(self) -> Float[Tensor, ""]:
+        """Mean squares of the motions, in units of what is expected."""
+        return _surprise(self.turns, self.config.camera_rad) + _surprise(self.shifts, self.config.camera_m)
 
 
 class Refinement(nn.Module):
@@ -164,7 +166,7 @@ class Refinement(nn.Module):
         """The body where the camera of this name sees it."""
         return body if self.cameras is None else self.cameras(body, camera)
 
-    def penalty(self) -> Float[Tensor, ""] | float:
-        """What the corrections cost."""
+    def surprise(self) -> Float[Tensor, ""] | float:
+        """Mean squares of all corrections, in units of what is expected; zero where there are none."""
         parts = [part for part in (self.poses, self.joints, self.cameras) if part is not None]
-        return sum((part.penalty() for part in parts), 0.0)
+        return sum((part.surprise() for part in parts), 0.0)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from avatar.structs import Rendering
@@ -33,6 +34,6 @@ class Exposure(nn.Module):
         bias = (self.biases - self.biases.mean(0))[row]
         return replace(rendering, color=gain * rendering.color + bias * rendering.alpha[..., None])
 
-    def penalty(self, expected_log: float) -> Tensor:
-        """Grows with the differences between cameras, in units of what is expected."""
-        return 1e-3 * ((self.log_gains / expected_log).square().mean() + (self.biases / expected_log).square().mean())
+    def surprise(self, expected: float) -> Float[Tensor, ""]:
+        """Mean squares of logarithmic gains and of biases, in units of what is ``expected`` of both."""
+        return (self.log_gains / expected).square().mean() + (self.biases / expected).square().mean()

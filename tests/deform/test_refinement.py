@@ -31,7 +31,7 @@ def test_it_starts_as_no_correction(
     assert torch.equal(refined.root_position_world, pose.root_position_world)
     assert torch.equal(refinement.joints_rest(body.joints_rest), body.joints_rest)
     torch.testing.assert_close(refinement.seen(body, "left").posed_from_rest, body.posed_from_rest)
-    assert float(refinement.penalty()) == 0
+    assert float(refinement.surprise()) == 0
 
 
 def test_unwanted_parts_pass_everything(random_poses: Pose, body_of: Callable[[Pose], Body]) -> None:
@@ -41,7 +41,7 @@ def test_unwanted_parts_pass_everything(random_poses: Pose, body_of: Callable[[P
     assert none.pose(pose) is pose
     assert none.joints_rest(body.joints_rest) is body.joints_rest
     assert none.seen(body, "left") is body
-    assert none.penalty() == 0
+    assert none.surprise() == 0
     assert not none.state_dict()
 
 
@@ -90,7 +90,7 @@ def test_sizes_are_checked(name: str, value: Any) -> None:
 
 
 @torch.no_grad()
-def test_a_correction_of_the_expected_size_costs_a_thousandth(refinement: Refinement) -> None:
+def test_a_correction_of_the_expected_size_counts_one(refinement: Refinement) -> None:
     assert refinement.joints
     refinement.joints.offsets[:] = 2 * ALL.joint_m
-    assert float(refinement.penalty()) == pytest.approx(4e-3)
+    assert float(refinement.surprise()) == pytest.approx(4)

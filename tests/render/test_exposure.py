@@ -40,7 +40,7 @@ def test_other_cameras_take_the_picture_as_it_is(camera: str | None, image: Rend
 
 
 @torch.no_grad()
-def test_a_difference_of_the_expected_size_costs_a_thousandth() -> None:
+def test_a_difference_of_the_expected_size_counts_one() -> None:
     exposure = Exposure(("a", "b"))
     exposure.log_gains[:] = 0.2
-    assert float(exposure.penalty(0.1)) == pytest.approx(4e-3)
+    assert float(exposure.surprise(0.1)) == pytest.approx(4)

@@ -181,9 +181,8 @@ def test_unwanted_parts_are_not_learnt(start: Start, recipe: FitConfig, tmp_path
 def with_prior(recipe: FitConfig, part: str, strength: float) -> FitConfig:
     if part == "canonical.displacement":
         return replace(recipe, surface=SurfaceConfig(stretch=strength))
-    expected = 1 / (strength + 1e-3)
-    refine = replace(recipe.avatar.refine, pose_rad=expected, joint_m=expected, camera_m=expected)
-    return replace(recipe, avatar=replace(recipe.avatar, refine=replace(refine, exposure_log=expected)))
+    refine = replace(recipe.avatar.refine, prior=strength)
+    return replace(recipe, avatar=replace(recipe.avatar, refine=refine))
 
 
 PARTS = ["poses.axis_angles", "joints.offsets", "cameras.shifts"]
