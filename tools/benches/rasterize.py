@@ -19,8 +19,8 @@ Rasterizer = Callable[[Splats, Views, RasterizeOptions], Renders]
 
 
 def cases() -> list[Case]:
-    """Three scenes, three colours and depth, without gradients and with those of all five inputs; then harmonics."""
-    return [*(case for scene in SCENES for case in _cases(*scene)), _harmonic_case()]
+    """Three scenes, three colours and depth, without and with all gradients; then deformed Gaussians, and harmonics."""
+    return [*(case for scene in SCENES for case in _cases(*scene)), *_deformed_cases(), _harmonic_case()]
 
 
 def curves() -> list[Curve]:
@@ -29,6 +29,18 @@ def curves() -> list[Curve]:
     return [
         Curve(name="rasterize 512²", along="Gaussians", points=[(n, _engine_case(n, 512)) for n in counts]),
         Curve(name="rasterize 50k", along="pixels", points=[(px * px, _engine_case(50_000, px)) for px in sizes]),
+    ]
+
+
+def _deformed_cases() -> list[Case]:
+    """With a linear map for every Gaussian, and its gradient."""
+    splats = shell(50_000)
+    generator = torch.Generator().manual_seed(1)
+    linear = torch.eye(3) + 0.1 * torch.randn(50_000, 3, 3, generator=generator)
+    runs = _tasks(rasterize, splats._replace(linear=linear), front_view(512))
+    return [
+        Case(scene="50k 512², deformed", passes=passes, run=run)
+        for passes, run in zip(("forward", "both"), runs, strict=True)
     ]
 
 
@@ -59,7 +71,7 @@ def _cases(count: int, size_px: int) -> list[Case]:
 
 def _tasks(rasterizer: Rasterizer, splats: Splats, views: Views) -> tuple[Callable[[], Renders], Callable[[], object]]:
     options = RasterizeOptions(depth="sum")
-    leaves = [t.requires_grad_() for t in splats[:5]]
+    leaves = [t.requires_grad_() for t in splats if isinstance(t, Tensor)]
     generator = torch.Generator().manual_seed(0)
     size = (1, views.height, views.width)
     weights = [torch.randn(*size, 4, generator=generator), torch.randn(*size, generator=generator)]

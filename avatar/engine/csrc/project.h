@@ -101,9 +101,10 @@ template <class S> struct Block {
   Rows<S> rows(S* table, int64_t stride) const { return {table, ids, stride}; }
 };
 
-// The linear maps of a block, row by row; null where there are none.
-template <class S> AVATAR_INLINE const Vec<S>* load_linear(const RasterizeScene<S>& scene, const Block<S>& block, Vec<S>* linear) {
-  if (!scene.linear) return nullptr;
+// The linear maps of a block, row by row; null where there are none, which is known at compile time: it costs nothing.
+template <bool kLinear, class S>
+AVATAR_INLINE const Vec<S>* load_linear(const RasterizeScene<S>& scene, const Block<S>& block, Vec<S>* linear) {
+  if (!kLinear) return nullptr;
   for (int k = 0; k < 9; k += 3) load_columns<3>(block.rows(scene.linear, 9), k, linear + k);
   return linear;
 }
@@ -117,7 +118,7 @@ template <class S> Rows<S> record_rows(CameraState<S>& camera, const Block<S>& b
 constexpr double kOpacityMax = 1e30;  // beyond it is an error, not an opacity
 
 // Fills the records of a block but for the colours, its depths and radii; returns a bit for each visible Gaussian.
-template <class S>
+template <bool kLinear, class S>
 uint32_t project_block(CameraState<S>& camera, const RasterizeScene<S>& scene, int index, const Block<S>& block, S* depths,
                        int32_t* radii) {
   typedef Vec<S> V;
@@ -130,7 +131,7 @@ uint32_t project_block(CameraState<S>& camera, const RasterizeScene<S>& scene, i
   if (!any<S>(visible)) return 0;
   load_columns<4>(block.rows(scene.quats, 4), 0, quat);
   load_columns<3>(block.rows(scene.scales, 3), 0, scale);
-  const Axes<S> axes(camera, point, quat, scale, load_linear(scene, block, linear));
+  const Axes<S> axes(camera, point, quat, scale, load_linear<kLinear>(scene, block, linear));
   axes.covariance(cov);
   const V a = cov[0] + S(scene.eps2d), b = cov[1], c = cov[2] + S(scene.eps2d), det = a * c - b * b;
   V opacity;
@@ -241,7 +242,8 @@ int project(CameraState<S>& camera, const RasterizeScene<S>& scene, int index, i
   int count = 0;
   alignas(64) S depths[kLanes];
   for (int64_t i = begin; i < end; i += kLanes) {
-    uint32_t bits = project_block(camera, scene, index, Block<S>(i, end), depths, radii + 2 * i);
+    const auto project_some = scene.linear ? project_block<true, S> : project_block<false, S>;
+    uint32_t bits = project_some(camera, scene, index, Block<S>(i, end), depths, radii + 2 * i);
     for (; bits; bits &= bits - 1) {
       const int k = __builtin_ctz(bits);
       const float depth = static_cast<float>(depths[k]);

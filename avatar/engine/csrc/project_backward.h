@@ -64,7 +64,8 @@ AVATAR_INLINE void linear_gradient(const Axes<S>& axes, const Vec<S>* linear, Ve
   std::copy(v0, v0 + 3, v_row0), std::copy(v1, v1 + 3, v_row1);
 }
 
-template <class S> AVATAR_INLINE void project_block_backward(const Backward<S>& b, const Block<S>& block, BlockGradients<S>& g) {
+template <bool kLinear, class S>
+AVATAR_INLINE void project_block_backward(const Backward<S>& b, const Block<S>& block, BlockGradients<S>& g) {
   typedef Vec<S> V;
   const RasterizeScene<S>& scene = b.scene;
   const CameraState<S>& camera = b.camera;
@@ -75,7 +76,7 @@ template <class S> AVATAR_INLINE void project_block_backward(const Backward<S>& 
   load_columns<3>(block.rows(scene.scales, 3), 0, scale);
   for (int k = 0; k < 8; k += 4) load_columns<4>(read_only(record_rows(b.camera, block)), k, record + k);
   to_camera(camera, mean, point);
-  const V* linear = load_linear(scene, block, maps);
+  const V* linear = load_linear<kLinear>(scene, block, maps);
   const Axes<S> axes(camera, point, quat, scale, linear);
   const V A = record[2] * S(2 / kLog2E), B = record[3] * S(1 / kLog2E), C = record[4] * S(2 / kLog2E), *m = g.moments;
   g.mean2d[0] = A * m[1] + B * m[2], g.mean2d[1] = B * m[1] + C * m[2];
@@ -230,7 +231,8 @@ template <class S> void write_gathered(const Backward<S>& b, Gathered<S>& gather
   BlockGradients<S> g;
   std::copy(columns, columns + 6, g.moments);
   colors_backward(b, block, gathered.sums, columns, g);
-  project_block_backward(b, block, g);
+  if (scene.linear) project_block_backward<true>(b, block, g);
+  else project_block_backward<false>(b, block, g);
   const RasterizeGradients<S>& out = b.gradients;
   const bool adds = b.index > 0;
   const int count = block.count;
