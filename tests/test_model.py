@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from avatar.body import load_body
-from avatar.canonical import HybridConfig
+from avatar.canonical import HybridConfig, clothed_surface
 from avatar.deform import CorrectivesConfig, DeformConfig, RefineConfig
-from avatar.geometry import matrices_from_axis_angles, matrices_from_quats, multiply_quats, normalize_quats
+from avatar.geometry import lbs, matrices_from_axis_angles, matrices_from_quats, multiply_quats, normalize_quats
 from avatar.geometry import quats_from_axis_angles as turn
 from avatar.model import Avatar, AvatarConfig
 from avatar.structs import Gaussians, Pose, Rendering, map_tensors
@@ -65,6 +65,24 @@ def test_at_rest_it_is_its_canonical_self() -> None:
     canonical, posed = person.canonical(), person.posed(rest)
     torch.testing.assert_close(posed.means, canonical.means, atol=2e-6, rtol=0)
     torch.testing.assert_close(posed.sh, canonical.sh)
+
+
+@torch.no_grad()
+def test_the_clothed_mesh_is_the_template_in_its_shell() -> None:
+    """At rest it is its canonical self; posed, its vertices go where the body's skinning takes them."""
+    person, pose = avatar(PLAIN), poses_of("anny")[1]
+    shell = 0.01 * torch.randn(person.template.vertices.shape, generator=torch.Generator().manual_seed(0))
+    person.canonical.shell = shell
+    canonical, posed = person.clothed_mesh(), person.clothed_mesh(pose)
+    torch.testing.assert_close(canonical.vertices, person.template.vertices + shell)
+    body = person.body(person.shape, pose)
+    expected = lbs(canonical.vertices, body.bone_ids, body.bone_weights, body.posed_from_rest)
+    used = torch.unique(posed.faces)
+    torch.testing.assert_close(posed.vertices[used], expected[used], atol=1e-5, rtol=0)
+    surface = clothed_surface(person.canonical)
+    assert torch.equal(person.clothed_mesh(pose, surface).vertices, posed.vertices), "made before or on the way"
+    assert posed.colors is not None
+    torch.testing.assert_close(posed.colors[used], torch.full((len(used), 3), 0.3))
 
 
 @torch.no_grad()

@@ -1,10 +1,15 @@
 """What an evaluation found: a page of all splits with a film of the avatar, and a table of one split."""
 
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import torch
+from jaxtyping import Float
 from rich.table import Table
+from torch import Tensor
 
+from avatar.canonical import clothed_surface
 from avatar.checkpoint import newest_checkpoint
 from avatar.engine import compiled_variant
 from avatar.evaluate import Report, collect_examples, with_details, write_report
@@ -12,13 +17,13 @@ from avatar.evaluate.protocol import RenderFrame
 from avatar.evaluate.report import COLUMNS
 from avatar.export import write_video
 from avatar.model import Avatar
-from avatar.render import RenderConfig
-from avatar.structs import Capture
+from avatar.render import RenderConfig, normal_map
+from avatar.structs import Capture, Frame
 from avatar.train import read_events
 
 from .console import console
 from .diagnosis import PREFIX, stored_findings
-from .runs import read_record
+from .runs import is_own, read_record
 from .sources import fitted_motion
 from .views import orbit_around, pictures
 
@@ -32,11 +37,12 @@ def write_page(run: Path, avatar: Avatar, capture: Capture, view: RenderFrame, l
     stored = [path for path in stored if not path.name.startswith(PREFIX)]
     order = [*capture.splits, *sorted(path.stem for path in stored)]
     reports = [Report.read(path) for path in sorted(stored, key=lambda path: order.index(path.stem))]
+    draw_normals = normals_of(avatar, is_own(run, capture))
     examples = [
         example
         for report in reports
         if report.subject == capture.name and report.split in capture.splits
-        for example in with_details(avatar, capture, collect_examples(capture, report, view))
+        for example in with_details(avatar, capture, collect_examples(capture, report, view, 6, draw_normals))
     ]
     film = run / "report" / "turntable.mp4"
     if not film.is_file() or film.stat().st_mtime < since:
@@ -51,6 +57,17 @@ def write_page(run: Path, avatar: Avatar, capture: Capture, view: RenderFrame, l
         turntable=film,
         findings=stored_findings(run, avatar, capture),
     )
+
+
+def normals_of(avatar: Avatar, knows_frames: bool) -> Callable[[Frame], Float[Tensor, "h w 3"]]:
+    """How the avatar's clothed surface lies in a frame; what it learnt of single frames counts as in ``view_of``."""
+    surface = clothed_surface(avatar.canonical)
+
+    def draw(frame: Frame) -> Float[Tensor, "h w 3"]:
+        pose = frame.pose if knows_frames else replace(frame.pose, frame_id=None)
+        return normal_map(avatar.clothed_mesh(pose.to(avatar.device), surface), frame.camera.to(avatar.device))
+
+    return draw
 
 
 def write_turntable(path: Path, avatar: Avatar, run: Path, look: RenderConfig) -> None:

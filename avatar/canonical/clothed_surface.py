@@ -60,7 +60,9 @@ def clothed_surface(hybrid: Hybrid, config: ClothedSurfaceConfig | None = None) 
         displacement = ties.settle(offsets, weights, config.smooth_m)
         excess = np.square((ties.at_gaussians(displacement) - offsets) / config.outlier_m).sum(1)
         weights = strengths / np.square(1 + excess)
-    colors = ties.settle(hybrid.colors.double().cpu().numpy(), weights, config.smooth_color_m)
+    colors = hybrid.colors.double().cpu().numpy()
+    mean = np.average(colors, axis=0, weights=weights)  # of what nothing is tied to
+    colors = mean + ties.settle(colors - mean, weights, config.smooth_color_m)
     places = hybrid.shell if bool(hybrid.shell.any()) else template.vertices.new_tensor(displacement)
     return _at_vertices(template, scene, places, template.vertices.new_tensor(colors))
 

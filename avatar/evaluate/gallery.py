@@ -1,6 +1,6 @@
 """The pictures worth a look: which images of a split, and the files that show them."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
-from avatar.structs import Box, Capture
+from avatar.structs import Box, Capture, Frame
 
 from .metrics import foreground_box
 from .protocol import ImageResult, RenderFrame, Report, evenly_spread, render_quantised
@@ -29,6 +29,7 @@ class Example:
         result: its figures.
         truth, prediction: sRGB in [0, 1], the person on black.
         is_foreground: true where the person is in ``truth``.
+        normals: the clothed surface as a normal map, or None.
         details: rectangles worth a closer look, by what they show.
     """
 
@@ -38,6 +39,7 @@ class Example:
     truth: Float[Tensor, "h w 3"]
     prediction: Float[Tensor, "h w 3"]
     is_foreground: Bool[Tensor, "h w"]
+    normals: Float[Tensor, "h w 3"] | None = None
     details: Mapping[str, Box] = field(default_factory=dict)
 
 
@@ -51,9 +53,13 @@ def choose(report: Report, count: int) -> dict[int, str]:
 
 
 def collect_examples(
-    capture: Capture, report: Report, render_frame: RenderFrame, count: int = 6
+    capture: Capture,
+    report: Report,
+    render_frame: RenderFrame,
+    count: int = 6,
+    draw_normals: Callable[[Frame], Float[Tensor, "h w 3"]] | None = None,
 ) -> tuple[Example, ...]:
-    """Render once more the images of a report that ``choose`` picks."""
+    """Render once more the images of a report that ``choose`` picks, and draw the clothed surface of each."""
     examples = []
     for index, label in choose(report, count).items():
         result = report.images[index]
@@ -67,6 +73,7 @@ def collect_examples(
                 truth=frame.image.cpu(),
                 prediction=prediction,
                 is_foreground=frame.is_foreground.cpu(),
+                normals=None if draw_normals is None else draw_normals(frame).cpu(),
             )
         )
     return tuple(examples)
@@ -75,11 +82,13 @@ def collect_examples(
 def save_pictures(
     folder: Path, stem: str, example: Example, cut: Box | None = None, enlarged: int = 1
 ) -> dict[str, str]:
-    """Write truth, render and error as PNG, ``cut`` out or cut to what is worth seeing; returns each file's name."""
+    """Write truth, render, error, any normals as PNG, ``cut`` out or cut to what is worth seeing; gives their names."""
     error = (example.prediction - example.truth).abs().mean(-1)
     box = None if cut else foreground_box(example.is_foreground | (error > ERROR_FULL_SCALE / 2))
     cut = box.padded(MARGIN_PX, *error.shape) if box else cut
     pictures = {"truth": _bgr(example.truth), "render": _bgr(example.prediction), "error": _heat(error)}
+    if example.normals is not None:
+        pictures["normals"] = _bgr(example.normals)
     names = {}
     for kind, picture in pictures.items():
         if cut:

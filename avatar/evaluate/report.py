@@ -147,7 +147,7 @@ def _gallery(report: Report, examples: Iterable[Example], folder: Path) -> str:
 
 
 def _card(example: Example, folder: Path) -> str:
-    """Ground truth, rendering and error of one image, with its figures."""
+    """Ground truth, rendering, error and clothed surface of one image, with its figures."""
     result = example.result
     names = save_pictures(folder, _stem(example), example)
     label = f'<b class="{example.label}">{example.label}</b> ' if example.label else ""
@@ -170,11 +170,11 @@ def _detail_card(example: Example, name: str, folder: Path) -> str:
 
 
 def _triple(names: Mapping[str, str]) -> str:
-    """Three pictures side by side."""
-    titles = {"truth": "ground truth", "render": "rendering", "error": "error"}
+    """The pictures side by side."""
+    titles = {"truth": "ground truth", "render": "rendering", "error": "error", "normals": "clothed surface"}
     pictures = "".join(
-        f'<span><img src="{names[kind]}" alt="{title}" loading="lazy"><i>{title}</i></span>'
-        for kind, title in titles.items()
+        f'<span><img src="{name}" alt="{titles[kind]}" loading="lazy"><i>{titles[kind]}</i></span>'
+        for kind, name in names.items()
     )
     return f'<span class="triple">{pictures}</span>'
 

@@ -2,6 +2,17 @@
 
 from .cameras import framing_distance, orbit
 from .exposure import Exposure
+from .normal_map import normal_map
 from .rendering import Backend, Device, RenderConfig, load_backend, render
 
-__all__ = ["Backend", "Device", "Exposure", "RenderConfig", "framing_distance", "load_backend", "orbit", "render"]
+__all__ = [
+    "Backend",
+    "Device",
+    "Exposure",
+    "RenderConfig",
+    "framing_distance",
+    "load_backend",
+    "normal_map",
+    "orbit",
+    "render",
+]

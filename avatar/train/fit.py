@@ -198,8 +198,8 @@ class Fit:
         return self.limits.fraction(self.step, self.seconds)
 
     def __iter__(self) -> Iterator[StepReport]:
-        """Take steps until the limit; checkpoints are written on the way and at the end."""
-        while self.fraction < 1:
+        """Take steps until the limit, and one at least; checkpoints are written on the way and at the end."""
+        while self.fraction < 1 or self.step == 0:
             start = time.perf_counter()
             frame = self.frame(self.step)
             frame = frame if self.device == "cpu" else frame.to(self.device)

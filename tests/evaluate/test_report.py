@@ -61,7 +61,7 @@ def test_page_with_everything(capture: Capture, render_frame: Renderer, report: 
         subject="a <b>man</b> & co",
         reports=[report],
         facts={"recipe": "<script>alert(1)</script>"},
-        examples=collect_examples(capture, report, render_frame, 4),
+        examples=collect_examples(capture, report, render_frame, 4, lambda frame: 1 - frame.image),
         events=events,
         turntable=tmp_path / "turn.mp4",
     )
@@ -72,7 +72,8 @@ def test_page_with_everything(capture: Capture, render_frame: Renderer, report: 
     assert page.tags.count("script") == 1
     assert page.tags.count("svg") == 3
     assert page.links.count("turn.mp4") == 1
-    assert len(page.links) == 1 + 4 * 3
+    assert len(page.links) == 1 + 4 * 4
+    assert page.text.count("clothed surface") == 4
     assert all((index.parent / link).is_file() for link in page.links)
     assert "http" not in index.read_text("utf-8")
     assert "not computed (avatar assets fetch lpips)" in page.text

@@ -8,6 +8,7 @@ from pathlib import Path
 import av
 import cv2
 import pytest
+import trimesh
 
 from avatar.evaluate import METRICS, Report
 from avatar.export import read_ply
@@ -147,6 +148,15 @@ def test_export_writes_gaussians_that_viewers_open(command: Command, capture: Pa
     assert 1.4 < float(height) < 2.1, "a standing person's height is along y"
     assert not means["own"].allclose(means["rest"], atol=0.05)
     assert not means["own"].allclose(means["other"], atol=0.05)
+
+
+def test_export_writes_the_clothed_mesh(command: Command, fitted: Path, tmp_path: Path):
+    for name, words in {"rest": [], "own": ["--frame", 8]}.items():
+        assert command("export", "--run", fitted, "--format", "obj", "--out", tmp_path / f"{name}.obj", *words) == 0
+    rest, own = (trimesh.load_mesh(tmp_path / f"{name}.obj", process=False) for name in ("rest", "own"))
+    assert 1.4 < rest.extents[1] < 2.1, "a standing person's height is along y"
+    assert len(rest.faces) == len(own.faces) > 20_000
+    assert abs(rest.vertices - own.vertices).max() > 0.05
 
 
 def test_overwrite_begins_anew(command: Command, capture: Path, fitted: Path, capsys: pytest.CaptureFixture[str]):
