@@ -5,18 +5,15 @@ from dataclasses import dataclass
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
-from torch.nn.functional import normalize
 
 from avatar.body import AnnyBody, load_body
-from avatar.engine import rasterize_mesh
-from avatar.geometry import project, transform_points, triangle_areas, triangle_normals, vertex_normals
+from avatar.geometry import triangle_areas, triangle_normals, vertex_normals
 from avatar.model import Avatar
-from avatar.structs import Camera, Capture, Mesh, Split, map_tensors
+from avatar.render import visible_cosines
+from avatar.structs import Capture, Mesh, Split, map_tensors
 
 from .body_parts import PARTS, part_of_vertices
 
-DEPTH_TOLERANCE_M = 0.02  # how far behind the nearest surface a vertex still counts as that surface
-GRAZING = 0.2  # cosine to the line of sight below which a surface shows next to nothing
 RASTER_SCALE = 0.5  # of the pictures: enough to tell which limb hides which
 SOLE = -0.6  # vertical part of the normals that belong to soles, which no camera sees
 INSIDES = ("cavity", "tongue", "cavity.L", "cavity.R", "back.L", "back.R")  # ends of the names of the model's regions
@@ -93,7 +90,7 @@ def cover(avatar: Avatar, capture: Capture, split: Split) -> Coverage:
     bodies = [avatar.body(avatar.shape, capture.pose(frame).to(avatar.device)) for frame in split.frame_ids]
     for camera_id in split.camera_ids:
         camera = capture.cameras[camera_id].scaled(RASTER_SCALE)
-        looks = torch.stack([_look(body.vertices_world.cpu(), template.faces, camera) for body in bodies])
+        looks = torch.stack([visible_cosines(body.vertices_world.cpu(), template.faces, camera) for body in bodies])
         num_cameras += (looks > 0).any(0)
         num_pictures += (looks > 0).sum(0)
         best = torch.maximum(best, looks.amax(0))
@@ -105,18 +102,6 @@ def cover(avatar: Avatar, capture: Capture, split: Split) -> Coverage:
         share=num_pictures / len(split),
         best_cosine=best,
     )
-
-
-def _look(vertices_world: Float[Tensor, "v 3"], faces: Int[Tensor, "t 3"], camera: Camera) -> Float[Tensor, " v"]:
-    """Cosine at which a camera sees each vertex, zero where it does not, or as good as not."""
-    pixels, depths = project(transform_points(camera.camera_from_world, vertices_world), camera.intrinsics_px)
-    raster = rasterize_mesh(pixels, depths, faces, camera.height, camera.width)
-    x, y = pixels.floor().long().unbind(-1)
-    is_inside = (x >= 0) & (x < camera.width) & (y >= 0) & (y < camera.height) & (depths > 0)
-    nearest = raster.depths[y.clamp(0, camera.height - 1), x.clamp(0, camera.width - 1)]
-    is_hidden = (nearest > 0) & (depths > nearest + DEPTH_TOLERANCE_M)
-    cosines = (vertex_normals(vertices_world, faces) * normalize(camera.centre_world - vertices_world, dim=-1)).sum(-1)
-    return cosines.where(is_inside & ~is_hidden & (cosines > GRAZING), 0.0)
 
 
 def _visible_areas(template: Mesh, body: AnnyBody) -> Float[Tensor, " v"]:

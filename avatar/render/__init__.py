@@ -4,6 +4,7 @@ from .cameras import framing_distance, orbit
 from .exposure import Exposure
 from .normal_map import normal_map
 from .rendering import Backend, Device, RenderConfig, load_backend, render
+from .visibility import visible_cosines
 
 __all__ = [
     "Backend",
@@ -15,4 +16,5 @@ __all__ = [
     "normal_map",
     "orbit",
     "render",
+    "visible_cosines",
 ]

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from avatar.deform import Correctives, CorrectivesConfig
-from avatar.deform.correctives import PoseFeatures
+from avatar.deform.pose_features import PoseFeatures
 from avatar.geometry import multiply_quats, quats_from_axis_angles
 from avatar.structs import Gaussians, Mesh, Pose
 
@@ -45,7 +45,7 @@ def straight() -> Pose:
 
 
 def test_features_are_standardised_over_training(random_poses: Pose) -> None:
-    features = PoseFeatures(random_poses, SMALL)(random_poses)
+    features = PoseFeatures(random_poses, 4, 3.0)(random_poses)
     assert features.shape == (6, 4)
     torch.testing.assert_close(features.mean(0), torch.zeros(4), atol=1e-5, rtol=0)
     torch.testing.assert_close(features.square().mean(0), torch.ones(4), atol=1e-5, rtol=0)
@@ -54,7 +54,7 @@ def test_features_are_standardised_over_training(random_poses: Pose) -> None:
 
 def test_one_angle_is_one_feature_by_hand() -> None:
     poses = swinging(5, spread=0.4)
-    features = PoseFeatures(poses, SMALL)
+    features = PoseFeatures(poses, 4, 3.0)
     spread = 0.4 * math.sqrt(0.5)  # of -1, -1/2, 0, 1/2, 1
     expected = torch.tensor([-1.0, -0.5, 0.0, 0.5, 1.0]) * 0.4 / spread
     torch.testing.assert_close(features(poses)[:, 0].abs(), expected.abs(), atol=1e-5, rtol=0)
@@ -62,7 +62,7 @@ def test_one_angle_is_one_feature_by_hand() -> None:
 
 
 def test_features_neither_see_heading_nor_place_nor_signs(random_poses: Pose) -> None:
-    features = PoseFeatures(random_poses, SMALL)
+    features = PoseFeatures(random_poses, 4, 3.0)
     pose = random_poses[3]
     signs = torch.tensor([1.0, -1.0]).repeat(6)[:, None]
     same = (
@@ -78,7 +78,7 @@ def test_features_neither_see_heading_nor_place_nor_signs(random_poses: Pose) ->
 def test_signs_of_training_quaternions_do_not_matter(random_poses: Pose) -> None:
     signs = torch.where(torch.rand(6, 12, 1, generator=torch.Generator().manual_seed(3)) < 0.5, -1.0, 1.0)
     flipped = replace(random_poses, local_quats=signs * random_poses.local_quats)
-    one, other = PoseFeatures(random_poses, SMALL), PoseFeatures(flipped, SMALL)
+    one, other = PoseFeatures(random_poses, 4, 3.0), PoseFeatures(flipped, 4, 3.0)
     turn = (one.directions * other.directions).sum(1).sign()  # a component's sign is free
     torch.testing.assert_close(other(random_poses), one(random_poses) * turn, atol=1e-4, rtol=0)
 
@@ -87,22 +87,22 @@ def test_features_do_not_depend_on_where_a_joint_is_on_average(random_poses: Pos
     """Every joint turned by a constant of its own, up to a half turn and more."""
     turns = quats_from_axis_angles(2.0 * torch.randn(12, 3, generator=torch.Generator().manual_seed(4)))
     elsewhere = replace(random_poses, local_quats=multiply_quats(turns, random_poses.local_quats))
-    one, other = PoseFeatures(random_poses, SMALL), PoseFeatures(elsewhere, SMALL)
+    one, other = PoseFeatures(random_poses, 4, 3.0), PoseFeatures(elsewhere, 4, 3.0)
     turn = (one.directions * other.directions).sum(1).sign()
     torch.testing.assert_close(other(elsewhere), one(random_poses) * turn, atol=1e-4, rtol=0)
 
 
 def test_features_are_limited_and_hardly_stirred_by_noise() -> None:
-    features = PoseFeatures(swinging(5, spread=0.001), SMALL)
+    features = PoseFeatures(swinging(5, spread=0.001), 4, 3.0)
     noise = turned(straight(), 5, [0.002, 0.0, 0.0])
     assert float(features(noise).abs().max()) < 0.05, "what hardly moved in training is not blown up"
-    wide = PoseFeatures(swinging(5), SMALL)
+    wide = PoseFeatures(swinging(5), 4, 3.0)
     assert float(wide(turned(straight(), 5, [2.0, 0.0, 0.0])).abs().max()) == SMALL.feature_limit
 
 
 def test_features_pass_no_gradient(random_poses: Pose) -> None:
     pose = replace(random_poses[0], local_quats=random_poses.local_quats[0].clone().requires_grad_())
-    assert not PoseFeatures(random_poses, SMALL)(pose).requires_grad
+    assert not PoseFeatures(random_poses, 4, 3.0)(pose).requires_grad
 
 
 @pytest.mark.parametrize("count", [1, 2, 6])
@@ -120,6 +120,11 @@ def coefficients_of(made: Correctives, poses: Pose, *frame_ids: int | None) -> T
     return torch.stack([made.coefficients(replace(poses[0], frame_id=frame)) for frame in frame_ids])
 
 
+def pivots(made: Correctives) -> Tensor:
+    """The coefficients of the training poses."""
+    return made.encoder(made.training_features) + made.codes
+
+
 @torch.no_grad()
 def test_a_code_counts_for_its_own_frame(tube: Mesh, random_poses: Pose) -> None:
     made = correctives(tube, random_poses)
@@ -132,30 +137,39 @@ def test_a_code_counts_for_its_own_frame(tube: Mesh, random_poses: Pose) -> None
 
 @torch.no_grad()
 @pytest.mark.parametrize("frame_id", [None, 4])
-def test_an_unseen_pose_like_a_training_pose_gets_its_code(frame_id: int | None, tube: Mesh) -> None:
+def test_an_unseen_pose_like_a_training_pose_gets_what_it_got(frame_id: int | None, tube: Mesh) -> None:
     """Nearly, where codes follow the pose; what differs between like poses is taken for noise."""
     poses = swinging(6)
     made = correctives(tube, poses)
     made.codes.copy_(made.training_features[:, :1] * torch.tensor([1.0, -2.0, 0.5]) + 0.3)
-    largest = (made.codes - made.codes.mean(0)).norm(dim=1).max()
+    taken = pivots(made)
+    largest = (taken - taken.mean(0)).norm(dim=1).max()
     for row, known in enumerate(FRAME_IDS):
         unseen, seen = (made.coefficients(replace(poses[row], frame_id=frame)) for frame in (frame_id, known))
-        assert float((unseen - seen).norm() / largest) < 0.15
+        assert float((unseen - seen).norm() / largest) < 0.25
 
 
 @torch.no_grad()
 def test_a_pose_between_two_gets_a_code_between_them(tube: Mesh) -> None:
     made = correctives(tube, swinging(2))
-    middle = made.coefficients(straight()) - made.encoder(made.features(straight()))
-    torch.testing.assert_close(middle, made.codes.mean(0), atol=1e-4, rtol=0)
+    torch.testing.assert_close(made.coefficients(straight()), pivots(made).mean(0), atol=1e-4, rtol=0)
 
 
 @torch.no_grad()
 def test_a_pose_far_from_all_gets_the_mean(tube: Mesh) -> None:
     made = correctives(tube, swinging(5, spread=0.1), replace(SMALL, feature_limit=100.0))
     far = turned(straight(), 5, [3.0, 0.0, 0.0])
-    code = made.coefficients(far) - made.encoder(made.features(far))
-    torch.testing.assert_close(code, made.codes.mean(0), atol=1e-4, rtol=0)
+    torch.testing.assert_close(made.coefficients(far), pivots(made).mean(0), atol=1e-4, rtol=0)
+
+
+@torch.no_grad()
+def test_no_pose_gets_much_more_than_the_training_poses(tube: Mesh, random_poses: Pose) -> None:
+    made = correctives(tube, random_poses)
+    taken = pivots(made)
+    reach = (taken - taken.mean(0)).norm(dim=1)
+    for angle in torch.linspace(-3, 3, 25).tolist():
+        asked = made.coefficients(turned(straight(), 5, [angle, 0.3, 0.0])) - taken.mean(0)
+        assert float(asked.norm()) <= 1.5 * float(reach.max())
 
 
 @torch.no_grad()

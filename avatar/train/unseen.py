@@ -1,0 +1,127 @@
+"""What no training picture shows is told by what they do show, not learnt.
+
+Gaussians that no camera sees still pull a little on the picture, through those before them, and would take any colour.
+They are held where the template has them, and now and then take the look of seen ones at the like place: the other half
+of the body, the other side of the same limb; on the head, where front and back differ, the nearest.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float, Int
+from scipy.spatial import cKDTree
+from torch import Tensor
+
+from avatar.canonical import Hybrid
+from avatar.canonical.hybrid import PER_GAUSSIAN
+from avatar.geometry import dense_weights, interpolate
+from avatar.model import Avatar
+from avatar.render import visible_cosines
+from avatar.structs import Capture, Split
+
+_PICTURES = 64  # enough to tell which skin a split shows
+_RASTER_SCALE = 0.5
+_DONORS = 8
+_DEPTH, _HEIGHT = 0.3, 3.0  # how much distance counts from front to back, and from top to bottom: stripes stay level
+_PART_M = 0.1  # distance between one joint's skin and another's
+_OPAQUE = 2.0  # least logit of opacity of what was completed: nobody is to look through
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnseenConfig:
+    """When and what is completed.
+
+    Attributes:
+        min_share: skin that a smaller share of the training pictures shows is unseen; 0 for learning all.
+        rounds: fractions of the run at which the unseen takes the look of the seen, ascending.
+    """
+
+    min_share: float = 0.02
+    rounds: tuple[float, ...] = (0.1, 0.3, 0.6, 0.95)
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.min_share <= 1:
+            raise ValueError(f"UnseenConfig.min_share: expected 0 to 1, got {self.min_share}")
+        if any(not 0 <= at <= 1 for at in self.rounds) or list(self.rounds) != sorted(self.rounds):
+            raise ValueError(f"UnseenConfig.rounds: expected ascending fractions, got {self.rounds}")
+
+    def rounds_due(self, fraction: float) -> int:
+        """How many rounds should have happened by ``fraction`` of the run."""
+        return sum(fraction >= at for at in self.rounds)
+
+
+class Unseen:
+    """Knows which vertices of the template the pictures of a split show."""
+
+    def __init__(self, avatar: Avatar, capture: Capture, split: Split, config: UnseenConfig) -> None:
+        self._is_seen = (_shares(avatar, capture, split) >= config.min_share).to(avatar.device)
+        body = avatar.body(avatar.shape, avatar.poses[0])
+        self._places = _places(avatar, dense_weights(body.bone_ids, body.bone_weights, len(body.joints_rest)))
+        self._of: tuple[Tensor, Tensor] | None = None
+
+    def seen(self, canonical: Hybrid) -> Bool[Tensor, " n"]:
+        """Of each Gaussian, whether most of its triangle is seen."""
+        if self._of is None or self._of[0] is not canonical.triangles:
+            corners = canonical.template.faces[canonical.triangles]
+            self._of = (canonical.triangles, self._is_seen[corners].sum(1) >= 2)
+        return self._of[1]
+
+    def hold(self, canonical: Hybrid) -> None:
+        """Take the gradients from unseen Gaussians."""
+        if bool(self._is_seen.all()):
+            return
+        is_seen = self.seen(canonical)
+        for name in PER_GAUSSIAN:
+            gradient = getattr(canonical, name).grad
+            if gradient is not None:
+                gradient.mul_(is_seen.view(-1, *[1] * (gradient.dim() - 1)))
+
+    @torch.no_grad()
+    def complete(self, canonical: Hybrid) -> None:
+        """Give unseen Gaussians the mean colour, size, opacity and distance from the surface of their donors."""
+        is_seen = self.seen(canonical)
+        unseen, donors = self._donors(canonical, is_seen)
+        if not len(unseen):
+            return
+        for name in ("colors", "sh_rest", "opacity_logits", "log_scales", "offsets"):
+            values = getattr(canonical, name)
+            values[unseen] = values[donors].mean(1)
+        canonical.opacity_logits[unseen] = canonical.opacity_logits[unseen].clamp(min=_OPAQUE)
+        canonical.offsets[unseen, :2] = 0.0
+        canonical.log_scales[unseen, :2] = canonical.log_scales[unseen, :2].mean(1, keepdim=True)
+        canonical.quats[unseen] = canonical.quats.new_tensor([1.0, 0.0, 0.0, 0.0])
+
+    def _donors(self, canonical: Hybrid, is_seen: Bool[Tensor, " n"]) -> tuple[Int[Tensor, " u"], Int[Tensor, "u d"]]:
+        """The unseen Gaussians, and for each the seen ones at the places most like its own."""
+        seen, unseen = is_seen.nonzero()[:, 0], (~is_seen).nonzero()[:, 0]
+        if not len(seen):
+            return unseen[:0], unseen[:0, None]
+        corners = canonical.template.faces[canonical.triangles]
+        places = interpolate(self._places, corners, canonical.barycentrics).cpu().numpy()
+        tree = cKDTree(places[seen.cpu().numpy()])
+        _, nearest = tree.query(places[unseen.cpu().numpy()], k=[*range(1, min(_DONORS, len(seen)) + 1)])
+        return unseen, seen[torch.from_numpy(nearest).to(seen.device)]
+
+
+@torch.no_grad()
+def _shares(avatar: Avatar, capture: Capture, split: Split) -> Float[Tensor, " v"]:
+    """Share of the training pictures, or of an even selection of them, that show each vertex of the naked body."""
+    pairs, faces = split.pairs(), avatar.template.faces.cpu()
+    chosen = pairs[:: max(1, len(pairs) // _PICTURES)]
+    count = torch.zeros(len(avatar.template.vertices))
+    for frame_id, camera_id in chosen:
+        body = avatar.body(avatar.shape, capture.pose(frame_id).to(avatar.device))
+        camera = capture.cameras[camera_id].scaled(_RASTER_SCALE)
+        count += visible_cosines(body.vertices_world.cpu(), faces, camera) > 0
+    return count / len(chosen)
+
+
+def _places(avatar: Avatar, weights: Float[Tensor, "v j"]) -> Float[Tensor, "v d"]:
+    """Coordinates in which like places of the body are near: halves mirrored, front and back close, parts apart."""
+    template, joints = avatar.template, avatar.body(avatar.shape, avatar.poses[0]).joints_rest
+    mirrored = torch.cdist(joints * joints.new_tensor([-1.0, 1.0, 1.0]), joints).argmin(1)
+    part = torch.minimum(torch.arange(len(joints), device=joints.device), mirrored)[weights.argmax(1)]
+    x, y, z = template.vertices.unbind(1)
+    is_head = part == part[z.argmax()]
+    places = torch.stack([x.abs(), y * _DEPTH, z * _HEIGHT], 1).where(~is_head[:, None], template.vertices)
+    return torch.cat([places, torch.nn.functional.one_hot(part, len(joints)) * _PART_M], 1)
