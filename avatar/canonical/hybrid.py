@@ -46,7 +46,7 @@ class HybridConfig:
     """
 
     num_gaussians: int = 27_000
-    sh_degree: int = 0
+    sh_degree: int = 1
     relative_size: float = 0.75
     relative_thickness: float = 0.25
     smallest_m: float = 5e-4

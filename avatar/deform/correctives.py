@@ -40,7 +40,7 @@ class CorrectivesConfig:
         feature_limit: pose features, in standard deviations of the training poses, are cut off here.
     """
 
-    num_modes: int = 16
+    num_modes: int = 40
     num_control_points: int = 1500
     num_features: int = 6
     hidden: int = 32
@@ -94,10 +94,15 @@ class Correctives(nn.Module):
         self, pose: Pose, binding: Binding, means: Float[Tensor, "n 3"] | None = None
     ) -> tuple[Float[Tensor, "n 3"], Float[Tensor, "n 3"]]:
         """Offset in the canonical pose (metres), on top of ``means`` if given, and additive sRGB of every Gaussian."""
-        field = (self.coefficients(pose) @ self.modes.flatten(1)).view(self.modes.shape[1:])
-        offsets, colors = field[:, :3] * _OFFSET_SCALE_M, field[:, 3:] * _COLOR_SCALE
-        interpolate = self._interpolate(binding)
-        return interpolate(offsets, base=means), interpolate(colors)
+        field, interpolate = self._field(pose), self._interpolate(binding)
+        return interpolate(field[:, :3] * _OFFSET_SCALE_M, base=means), interpolate(field[:, 3:] * _COLOR_SCALE)
+
+    def offsets(self, pose: Pose) -> Float[Tensor, "m 3"]:
+        """Offset of every control point in the canonical pose, metres."""
+        return self._field(pose)[:, :3] * _OFFSET_SCALE_M
+
+    def _field(self, pose: Pose) -> Float[Tensor, "m 6"]:
+        return (self.coefficients(pose) @ self.modes.flatten(1)).view(self.modes.shape[1:])
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "Correctives":
         self._interpolation = None

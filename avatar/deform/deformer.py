@@ -29,7 +29,7 @@ class DeformConfig:
     skinning: Skinning = field(default_factory=Linear)
     covariance: Covariance = "rotation"
     correctives: CorrectivesConfig = field(default_factory=CorrectivesConfig)
-    light: bool = True
+    light: bool = False
 
 
 class Deformer(nn.Module):

@@ -14,16 +14,16 @@ class LossConfig:
     """Weights of the terms.
 
     Attributes:
-        l1: mean absolute colour difference.
+        l1: mean absolute colour difference, or what ``huber_delta`` makes of it.
         dssim: one minus structural similarity.
         mask: mean absolute difference of coverage and foreground mask.
         huber_delta: colour differences below it count by their square (Huber 1964); zero for none.
     """
 
-    l1: float = 0.8
+    l1: float = 4.0
     dssim: float = 0.2
     mask: float = 0.1
-    huber_delta: float = 0.0
+    huber_delta: float = 0.3
 
     def __post_init__(self) -> None:
         for name in ("l1", "dssim", "mask", "huber_delta"):

@@ -5,6 +5,7 @@ from .events import read_events
 from .fit import Fit, FitConfig, Limits, StepReport
 from .optimizer import LearningRates, RefineRates
 from .schedule import Schedule
+from .unseen import UnseenConfig
 
 __all__ = [
     "AdaptConfig",
@@ -15,5 +16,6 @@ __all__ = [
     "RefineRates",
     "Schedule",
     "StepReport",
+    "UnseenConfig",
     "read_events",
 ]

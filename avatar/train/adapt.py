@@ -24,7 +24,6 @@ class AdaptConfig:
         grow: fraction of the Gaussians split in a round.
         max_gaussians: never more than this.
         min_opacity: fainter ones are dropped.
-        views_to_judge: what no picture has pulled at in so many views is dropped as well.
         walk_every: steps from one walk of the roots to the next, rounds apart; 0 for never.
     """
 
@@ -34,7 +33,6 @@ class AdaptConfig:
     grow: float = 0.08
     max_gaussians: int = 36_000
     min_opacity: float = 0.02
-    views_to_judge: int = 300
     walk_every: int = 100
 
     def __post_init__(self) -> None:
@@ -42,7 +40,7 @@ class AdaptConfig:
             raise ValueError(f"AdaptConfig: expected 0 <= start <= stop <= 1, got {self.start} and {self.stop}")
         if not 0 <= self.grow <= 1:
             raise ValueError(f"AdaptConfig.grow: expected 0 to 1, got {self.grow}")
-        for name in ("rounds", "max_gaussians", "min_opacity", "views_to_judge", "walk_every"):
+        for name in ("rounds", "max_gaussians", "min_opacity", "walk_every"):
             if not getattr(self, name) >= 0:
                 raise ValueError(f"AdaptConfig.{name}: expected zero or more, got {getattr(self, name)}")
 
@@ -63,12 +61,10 @@ class Demand:
 
     def __init__(self, num_gaussians: int, device: torch.device | str = "cpu") -> None:
         self.pull = torch.zeros(num_gaussians, device=device)
-        self.views = 0
 
     def add(self, v_means2d: Float[Tensor, "n 2"], size_px: int) -> None:
         """One view's gradient; ``size_px`` makes crops of different size comparable."""
         self.pull += torch.linalg.vector_norm(v_means2d, dim=1) * size_px
-        self.views += 1
 
 
 @torch.no_grad()
@@ -78,13 +74,11 @@ def adapt(canonical: Hybrid, optimizer: Optimizer, demand: Demand, config: Adapt
     Where roots walk at all, the halves get roots of their own at once.
     """
     visible = canonical.opacity_logits.sigmoid() >= config.min_opacity
-    if demand.views >= config.views_to_judge:
-        visible &= demand.pull > 0
     room = config.max_gaussians - int(visible.sum())
     count = max(0, min(int(config.grow * canonical.num_gaussians), room))
     pull = torch.where(visible, demand.pull, -1.0)
     split = pull.topk(count).indices
-    split = split[visible[split]]
+    split = split[pull[split] > 0]
     rows = {name: getattr(canonical, name).detach() for name in PER_GAUSSIAN}
     axes, sizes = canonical.surface_axes()
     draws = torch.randn(len(split), 3, generator=torch.Generator().manual_seed(seed)).to(sizes)

@@ -19,7 +19,7 @@ from avatar.checkpoint import (
     to_json,
     write_checkpoint,
 )
-from avatar.losses import LossConfig, SurfaceConfig, SurfaceTerms, compare
+from avatar.losses import LossConfig, MotionConfig, MotionTerms, SurfaceConfig, SurfaceTerms, compare
 from avatar.model import Avatar, AvatarConfig
 from avatar.render import Device, RenderConfig, render
 from avatar.structs import Capture, Frame, Split
@@ -29,6 +29,7 @@ from .clothe import ClotheConfig, clothe
 from .events import Events
 from .optimizer import LearningRates, Optimizer
 from .schedule import Schedule
+from .unseen import Unseen, UnseenConfig
 
 _EVENT_STEPS = 10
 
@@ -68,6 +69,8 @@ class FitConfig:
         adapt: how the number of Gaussians changes.
         surface: what keeps the displaced template smooth.
         clothe: how the clothed surface is found from the masks, before the first step; None for not at all.
+        motion: what keeps pose-dependent offsets small and even.
+        unseen: what no picture shows.
         checkpoint_seconds: time between checkpoints.
         seed: of everything random.
     """
@@ -79,6 +82,8 @@ class FitConfig:
     adapt: AdaptConfig = field(default_factory=AdaptConfig)
     surface: SurfaceConfig = field(default_factory=SurfaceConfig)
     clothe: ClotheConfig | None = field(default_factory=ClotheConfig)
+    motion: MotionConfig = field(default_factory=MotionConfig)
+    unseen: UnseenConfig = field(default_factory=UnseenConfig)
     checkpoint_seconds: float = 20.0
     seed: int = 0
 
@@ -111,12 +116,15 @@ class Fit:
         self.capture, self.split, self.run, self.config, self.limits = capture, split, run, config, limits
         self.device: Device = device
         self.pairs = split.pairs()
-        self.step, self.seconds, self.rounds = 0, 0.0, 0
+        self.step, self.seconds, self.rounds, self.completions = 0, 0.0, 0, 0
         if any(run.glob("checkpoint-*")):
             self._resume()
         else:
             self._begin()
         self._surface = SurfaceTerms(self.avatar.template, config.surface)
+        correctives, num_cameras = self.avatar.deform.correctives, len(split.camera_ids)
+        self._motion = correctives and MotionTerms(correctives.control_points, num_cameras, config.motion)
+        self._unseen = Unseen(self.avatar, capture, split, config.unseen)
         self._events = Events(run / "events.jsonl", self.step)
         self._saved_at = self.seconds
         self._recent: list[tuple[float, float]] = []
@@ -149,8 +157,8 @@ class Fit:
         try:
             progress = json.loads((folder / "training.json").read_text())
             found = {name: progress[name] for name in self._identity()}
-            self.step, self.seconds, self.rounds = progress["step"], progress["seconds"], progress["rounds"]
-            views = progress["views"]
+            self.step, self.seconds = progress["step"], progress["seconds"]
+            self.rounds, self.completions = progress["rounds"], progress["completions"]
         except (ValueError, KeyError, TypeError) as error:
             raise ValueError(f"{folder / 'training.json'}: damaged ({error!r}); fit again with --overwrite") from error
         for name, wanted in self._identity().items():
@@ -159,7 +167,7 @@ class Fit:
         self.avatar = load_avatar(folder, self.device)
         tensors = load_tensors(folder / "training.safetensors")
         self.demand = Demand(self.avatar.canonical.num_gaussians, self.device)
-        self.demand.pull, self.demand.views = tensors.pop("demand").to(self.device), views
+        self.demand.pull = tensors.pop("demand").to(self.device)
         self.optimizer = Optimizer(self.avatar, self.config.rates)
         self.optimizer.load(tensors)
 
@@ -174,7 +182,7 @@ class Fit:
             "step": self.step,
             "seconds": self.seconds,
             "rounds": self.rounds,
-            "views": self.demand.views,
+            "completions": self.completions,
         }
 
         def fill(folder: Path) -> None:
@@ -204,12 +212,7 @@ class Fit:
             frame = self.frame(self.step)
             frame = frame if self.device == "cpu" else frame.to(self.device)
             fraction = self.fraction
-            if self.config.adapt.rounds_due(fraction) > self.rounds:
-                self.rounds += 1
-                adapt(self.avatar.canonical, self.optimizer, self.demand, self.config.adapt, self.step)
-                self.demand = Demand(self.avatar.canonical.num_gaussians, self.device)
-            if self.config.adapt.walks_at(self.step):
-                walk(self.avatar.canonical, self.optimizer)
+            self._rearrange(fraction)
             loss, psnr = self._descend(frame, fraction)
             self.step += 1
             self.seconds += time.perf_counter() - start
@@ -226,6 +229,19 @@ class Fit:
                 self.save()
             yield report
 
+    def _rearrange(self, fraction: float) -> None:
+        """Between two steps: what changes Gaussians other than by their gradient."""
+        canonical = self.avatar.canonical
+        if self.config.adapt.rounds_due(fraction) > self.rounds:
+            self.rounds += 1
+            adapt(canonical, self.optimizer, self.demand, self.config.adapt, self.step)
+            self.demand = Demand(canonical.num_gaussians, self.device)
+        if self.config.adapt.walks_at(self.step):
+            walk(canonical, self.optimizer)
+        if self.config.unseen.rounds_due(fraction) > self.completions:
+            self.completions += 1
+            self._unseen.complete(canonical)
+
     def _descend(self, frame: Frame, fraction: float) -> tuple[float, float]:
         avatar = self.avatar
         body = avatar.body(avatar.shape, frame.pose, frame.camera.name)
@@ -234,8 +250,7 @@ class Fit:
         image = render(scene, frame.camera, RenderConfig(backend=self.device), probe)
         image = avatar.exposed(image, frame.camera.name)
         terms = compare(image, frame, self.config.losses)
-        priors = self._surface(avatar.canonical.displacement) + avatar.correction_cost()
-        (terms.total + priors).backward()
+        (terms.total + self._priors(frame)).backward()
         # Of the gradient, not of the loss: a Gaussian that is no number is not drawn, and the loss looks healthy.
         gradients = [parameter.grad for parameter in avatar.parameters() if parameter.grad is not None]
         if not bool(torch.nn.utils.get_total_norm(gradients).isfinite()):
@@ -245,9 +260,17 @@ class Fit:
             )
         assert probe.grad is not None
         self.demand.add(probe.grad, max(frame.camera.height, frame.camera.width))
+        self._unseen.hold(avatar.canonical)
         self.optimizer.step(self.config.rate_factor(fraction))
         error = (image.color.detach() - frame.image).square().mean()
         return float(terms.total.detach()), -10 * math.log10(max(float(error), 1e-10))
+
+    def _priors(self, frame: Frame) -> Tensor:
+        avatar = self.avatar
+        total = self._surface(avatar.canonical.displacement) + avatar.correction_cost()
+        if self._motion is not None and avatar.deform.correctives is not None:
+            total = total + self._motion(avatar.deform.correctives.offsets(frame.pose))
+        return total
 
     def _log(self, report: StepReport) -> None:
         self._recent.append((report.loss, report.psnr))

@@ -51,7 +51,7 @@ def recipe() -> FitConfig:
             deform=DeformConfig(correctives=correctives),
             refine=RefineConfig(poses=True, joints=True, cameras=True, exposure=True),
         ),
-        adapt=AdaptConfig(start=0.2, rounds=3, max_gaussians=1700, views_to_judge=5, walk_every=7),
+        adapt=AdaptConfig(start=0.2, rounds=3, max_gaussians=1700, walk_every=7),
         clothe=None,
         checkpoint_seconds=1000.0,
     )

@@ -29,7 +29,7 @@ if __name__ == "__main__":
             deform=DeformConfig(correctives=correctives),
             refine=RefineConfig(poses=True, joints=True, cameras=True, exposure=True),
         ),
-        adapt=AdaptConfig(rounds=10, max_gaussians=3000, views_to_judge=5, walk_every=3),
+        adapt=AdaptConfig(rounds=10, max_gaussians=3000, walk_every=3),
         checkpoint_seconds=0.03,
     )
     split = Split(name="corner", frame_ids=(0, 7, 14), camera_ids=(0, 3))

@@ -18,7 +18,7 @@ from avatar.train.adapt import Demand, adapt, walk
 from avatar.train.optimizer import Optimizer
 
 COUNT = 60
-GROW = AdaptConfig(grow=0.1, min_opacity=0.02, views_to_judge=3, walk_every=0)
+GROW = AdaptConfig(grow=0.1, min_opacity=0.02, walk_every=0)
 
 
 class Wearing(torch.nn.Module):
@@ -51,11 +51,10 @@ def stepped(module: Wearing) -> Optimizer:
     return optimizer
 
 
-def demand(pull: Tensor | None = None, views: int = 5) -> Demand:
+def demand(pull: Tensor | None = None) -> Demand:
     """By default, the later a Gaussian, the harder it is pulled."""
     made = Demand(COUNT)
     made.pull = torch.arange(1.0, COUNT + 1) if pull is None else pull
-    made.views = views
     return made
 
 
@@ -68,7 +67,6 @@ def test_demand_sums_lengths_in_pictures() -> None:
     made.add(torch.tensor([[0.3, 0.4], [0.0, 0.0]]), 100)
     made.add(torch.tensor([[0.0, 1.0], [0.0, -2.0]]), 10)
     assert made.pull.tolist() == pytest.approx([60.0, 20.0])
-    assert made.views == 2
 
 
 def test_the_most_wanted_are_split(worn: Wearing) -> None:
@@ -128,7 +126,7 @@ def test_splits_follow_the_gaussians_own_axes(worn: Wearing) -> None:
 
 @pytest.mark.parametrize(("limit", "expected"), [(COUNT - 10, COUNT), (COUNT, COUNT), (COUNT + 4, COUNT + 4)])
 def test_there_are_never_more_than_the_maximum(worn: Wearing, limit: int, expected: int) -> None:
-    config = AdaptConfig(grow=0.5, max_gaussians=limit, views_to_judge=3, walk_every=0)
+    config = AdaptConfig(grow=0.5, max_gaussians=limit, walk_every=0)
     adapt(worn.canonical, stepped(worn), demand(), config, seed=0)
     assert worn.canonical.num_gaussians == expected
 
@@ -144,7 +142,7 @@ def test_faint_ones_are_dropped_and_make_room(worn: Wearing) -> None:
         worn.canonical,
         optimizer,
         demand(pull),
-        AdaptConfig(grow=0.5, max_gaussians=COUNT, views_to_judge=3, walk_every=0),
+        AdaptConfig(grow=0.5, max_gaussians=COUNT, walk_every=0),
         0,
     )
     assert worn.canonical.num_gaussians == COUNT
@@ -156,7 +154,7 @@ def test_faint_ones_are_dropped_and_make_room(worn: Wearing) -> None:
 @pytest.mark.parametrize(("views", "dropped"), [(2, 0), (3, 20), (4, 20)])
 def test_what_nobody_sees_is_dropped_after_enough_views(worn: Wearing, views: int, dropped: int) -> None:
     pull = torch.where(torch.arange(COUNT) % 3 == 0, 0.0, 1.0)
-    config = AdaptConfig(grow=0.0, views_to_judge=3, walk_every=0)
+    config = AdaptConfig(grow=0.0, walk_every=0)
     before = rows_of(worn.canonical)
     adapt(worn.canonical, stepped(worn), demand(pull, views), config, seed=0)
     assert worn.canonical.num_gaussians == COUNT - dropped
@@ -168,7 +166,7 @@ def test_unseen_ones_are_not_split(worn: Wearing) -> None:
     """Where fewer are seen than may be split, the others stay whole."""
     pull = torch.zeros(COUNT)
     pull[:5] = 1.0
-    adapt(worn.canonical, stepped(worn), demand(pull), AdaptConfig(grow=0.5, views_to_judge=3, walk_every=0), seed=0)
+    adapt(worn.canonical, stepped(worn), demand(pull), AdaptConfig(grow=0.5, walk_every=0), seed=0)
     assert worn.canonical.num_gaussians == 10
 
 
@@ -289,7 +287,6 @@ def test_rounds_are_spread_from_start_to_stop() -> None:
         {"grow": math.nan},
         {"max_gaussians": -1},
         {"min_opacity": math.nan},
-        {"views_to_judge": -1},
         {"walk_every": -1},
     ],
 )

@@ -21,7 +21,7 @@ Start = Callable[..., Fit]
 
 def state(fit: Fit) -> dict[str, Tensor]:
     """All that a fit knows, copied."""
-    counts = {"step": fit.step, "rounds": fit.rounds, "views": fit.demand.views}
+    counts = {"step": fit.step, "rounds": fit.rounds, "completions": fit.completions}
     numbers = {name: torch.tensor(count) for name, count in counts.items()}
     known = fit.avatar.state_dict() | fit.optimizer.tensors() | {"demand": fit.demand.pull} | numbers
     return {name: tensor.detach().clone() for name, tensor in known.items()}
@@ -247,7 +247,7 @@ def test_missing_files_are_named(name: str, saved: Path, start: Start) -> None:
 def test_the_training_state_says_whose_it_is(saved: Path) -> None:
     path = newest_checkpoint(saved) / "training.json"
     progress = json.loads(path.read_text())
-    assert {"step", "seconds", "rounds", "views", "capture", "split", "recipe"} == set(progress)
+    assert {"step", "seconds", "rounds", "completions", "capture", "split", "recipe"} == set(progress)
     assert (progress["step"], progress["capture"], progress["split"]) == (2, "dancer", "corner")
 
 
