@@ -21,7 +21,8 @@ from avatar.geometry import (
 )
 from avatar.structs import Binding, Mesh, Pose
 
-from .pose_features import PoseFeatures, regress
+from .frame_regression import FrameRegression
+from .pose_features import PoseFeatures
 
 _OFFSET_SCALE_M, _COLOR_SCALE = 0.05, 0.3
 _NEIGHBOURS = 4
@@ -60,17 +61,16 @@ class Correctives(nn.Module):
     """Owns the modes, the encoder and the frame codes."""
 
     control_points: Float[Tensor, "m 3"]
-    training_features: Float[Tensor, "f d"]
 
     def __init__(self, template: Mesh, poses: Pose, frame_ids: Sequence[int], config: CorrectivesConfig) -> None:
         super().__init__()
         self.config = config
         modes, generator = config.num_modes, torch.Generator().manual_seed(0)
         self.register_buffer("control_points", _spread_points(template, config.num_control_points, generator))
-        self.features = PoseFeatures(poses, config.num_features, config.feature_limit)
-        self.register_buffer("training_features", self.features(poses))
+        features = PoseFeatures(poses, config.num_features, config.feature_limit)
+        self.regression = FrameRegression(features, poses, frame_ids, noise=_NOISE, reach=_REACH)
         self.encoder = nn.Sequential(
-            nn.Linear(len(self.features.spread), config.hidden), nn.Tanh(), nn.Linear(config.hidden, modes)
+            nn.Linear(len(features.spread), config.hidden), nn.Tanh(), nn.Linear(config.hidden, modes)
         )
         self.modes = nn.Parameter(0.02 * torch.randn(modes, config.num_control_points, 6, generator=generator))
         self.codes = nn.Parameter(torch.zeros(len(frame_ids), modes))
@@ -80,15 +80,15 @@ class Correctives(nn.Module):
     def coefficients(self, pose: Pose) -> Float[Tensor, " m"]:
         """How much of each mode ``pose`` calls for: the encoder's word and the frame's code, or its neighbours' both.
 
-        An unseen pose takes what training poses near it took, by regression with them as pivots (compare the mixture of
+        An unseen pose takes what training poses near it took, which are its pivots (compare the mixture of
         TailorNet, Patel et al. 2020, section 4.3): 0.15 to 0.35 dB on novel poses over regressing the codes alone.
         """
-        features = self.features(pose)
+        features = self.regression.features(pose)
         row = self._rows.get(pose.frame_id) if pose.frame_id is not None else None
         if row is not None:
             return self.encoder(features) + self.codes[row]
-        known = self.training_features
-        return regress(features, known, self.encoder(known) + self.codes, reach=_REACH, noise=_NOISE)
+        pivots = self.encoder(self.regression.known_features) + self.codes
+        return self.regression(pose) @ pivots
 
     def forward(
         self, pose: Pose, binding: Binding, means: Float[Tensor, "n 3"] | None = None

@@ -1,4 +1,4 @@
-"""What the body does, in a few numbers, and how things known for some poses are told for others."""
+"""What the body does, in a few numbers."""
 
 import torch
 from jaxtyping import Float
@@ -47,28 +47,3 @@ def _mean_quats(quats: Float[Tensor, "f j 4"]) -> Float[Tensor, "j 4"]:
     """Mean rotation of every joint: the main axis of the quaternions' scatter (Markley et al. 2007)."""
     scatter = torch.einsum("fja,fjb->jab", quats, quats)
     return torch.linalg.eigh(scatter).eigenvectors[..., -1]
-
-
-def regress(
-    features: Float[Tensor, "*f d"],
-    known_features: Float[Tensor, "p d"],
-    known_values: Float[Tensor, "p m"],
-    *,
-    reach: float,
-    noise: float,
-) -> Float[Tensor, "*f m"]:
-    """Values at ``features`` by Gaussian-process regression on pivots (Rasmussen and Williams 2006, equation 2.23).
-
-    The kernel is one at no distance and falls off over ``reach``; the farther from all pivots, the nearer the result is
-    to their mean, and it never leaves it by more than they do together. ``noise`` is the part of the values' variance
-    that the features do not explain.
-    """
-    mean = known_values.mean(0)
-    among = _kernel(known_features, known_features, reach)
-    unexplained = noise * torch.eye(len(known_features), dtype=among.dtype, device=among.device)
-    weights = torch.linalg.solve(among + unexplained, known_values - mean)
-    return mean + _kernel(features, known_features, reach) @ weights
-
-
-def _kernel(a: Float[Tensor, "*f d"], b: Float[Tensor, "p d"], reach: float) -> Float[Tensor, "*f p"]:
-    return torch.exp(-(torch.cdist(a[..., None, :], b)[..., 0, :] / reach).square() / 2)

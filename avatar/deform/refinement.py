@@ -11,8 +11,10 @@ from avatar.geometry import matrices_from_axis_angles, multiply_quats, quats_fro
 from avatar.structs import Body, Pose
 
 from .frame_regression import FrameRegression
+from .pose_features import PoseFeatures
 
 _NOISE = 0.1  # of the corrections of single frames, of their variance
+_NUM_FEATURES, _FEATURE_LIMIT, _REACH = 6, 3.0, 5.0  # of the pose; limit and reach in its standard deviations
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +71,8 @@ class PoseRefinement(nn.Module):
         frames, joints = poses.local_quats.shape[:2]
         self.axis_angles = nn.Parameter(torch.zeros(frames, joints, 3))
         self.shifts = nn.Parameter(torch.zeros(frames, 3))
-        self.regression = FrameRegression(poses, frame_ids, noise=_NOISE)
+        features = PoseFeatures(poses, _NUM_FEATURES, _FEATURE_LIMIT)
+        self.regression = FrameRegression(features, poses, frame_ids, noise=_NOISE, reach=_REACH)
 
     def forward(self, pose: Pose) -> Pose:
         """The corrected pose."""

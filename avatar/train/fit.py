@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from avatar.checkpoint import (
     load_avatar,
@@ -260,12 +262,12 @@ class Fit:
             )
         assert probe.grad is not None
         self.demand.add(probe.grad, max(frame.camera.height, frame.camera.width))
-        self._unseen.hold(avatar.canonical)
+        self._unseen.hold(avatar)
         self.optimizer.step(self.config.rate_factor(fraction))
         error = (image.color.detach() - frame.image).square().mean()
         return float(terms.total.detach()), -10 * math.log10(max(float(error), 1e-10))
 
-    def _priors(self, frame: Frame) -> Tensor:
+    def _priors(self, frame: Frame) -> Float[Tensor, ""]:
         avatar = self.avatar
         total = self._surface(avatar.canonical.displacement) + avatar.correction_cost()
         if self._motion is not None and avatar.deform.correctives is not None:

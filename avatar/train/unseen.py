@@ -9,20 +9,21 @@ from dataclasses import dataclass
 
 import torch
 from jaxtyping import Bool, Float, Int
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 from torch import Tensor
 
+from avatar.body import ShapedBody, load_body
 from avatar.canonical import Hybrid
 from avatar.canonical.hybrid import PER_GAUSSIAN
 from avatar.geometry import dense_weights, interpolate
 from avatar.model import Avatar
 from avatar.render import visible_cosines
-from avatar.structs import Capture, Split
+from avatar.structs import Body, Capture, Split
 
 _PICTURES = 64  # enough to tell which skin a split shows
 _RASTER_SCALE = 0.5
-_DONORS = 8
-_DEPTH, _HEIGHT = 0.3, 3.0  # how much distance counts from front to back, and from top to bottom: stripes stay level
+_DONORS = 16
+_DEPTH, _HEIGHT = 0.3, 4.0  # how much distance counts from front to back, and from top to bottom: stripes stay level
 _PART_M = 0.1  # distance between one joint's skin and another's
 _OPAQUE = 2.0  # least logit of opacity of what was completed: nobody is to look through
 
@@ -54,10 +55,11 @@ class Unseen:
     """Knows which vertices of the template the pictures of a split show."""
 
     def __init__(self, avatar: Avatar, capture: Capture, split: Split, config: UnseenConfig) -> None:
-        self._is_seen = (_shares(avatar, capture, split) >= config.min_share).to(avatar.device)
-        body = avatar.body(avatar.shape, avatar.poses[0])
-        self._places = _places(avatar, dense_weights(body.bone_ids, body.bone_weights, len(body.joints_rest)))
+        shaped = load_body(avatar.rig).shaped(capture.shape)  # as captured: corrections change from step to step
+        self._is_seen = (_shares(shaped, capture, split) >= config.min_share).to(avatar.device)
+        self._places = _places(shaped.posed(shaped.rest_pose())).to(avatar.device)
         self._of: tuple[Tensor, Tensor] | None = None
+        self._sees_control: Bool[Tensor, " m"] | None = None
 
     def seen(self, canonical: Hybrid) -> Bool[Tensor, " n"]:
         """Of each Gaussian, whether most of its triangle is seen."""
@@ -66,15 +68,21 @@ class Unseen:
             self._of = (canonical.triangles, self._is_seen[corners].sum(1) >= 2)
         return self._of[1]
 
-    def hold(self, canonical: Hybrid) -> None:
-        """Take the gradients from unseen Gaussians."""
+    def hold(self, avatar: Avatar) -> None:
+        """Take the gradients from unseen Gaussians, and those of colour from pose-dependent modes on unseen skin."""
         if bool(self._is_seen.all()):
             return
-        is_seen = self.seen(canonical)
+        is_seen = self.seen(avatar.canonical)
         for name in PER_GAUSSIAN:
-            gradient = getattr(canonical, name).grad
+            gradient = getattr(avatar.canonical, name).grad
             if gradient is not None:
                 gradient.mul_(is_seen.view(-1, *[1] * (gradient.dim() - 1)))
+        correctives = avatar.deform.correctives
+        if correctives is not None and correctives.modes.grad is not None:
+            if self._sees_control is None:
+                vertices = avatar.template.vertices
+                self._sees_control = self._is_seen[torch.cdist(correctives.control_points, vertices).argmin(1)]
+            correctives.modes.grad[..., 3:].mul_(self._sees_control[:, None])
 
     @torch.no_grad()
     def complete(self, canonical: Hybrid) -> None:
@@ -83,9 +91,10 @@ class Unseen:
         unseen, donors = self._donors(canonical, is_seen)
         if not len(unseen):
             return
-        for name in ("colors", "sh_rest", "opacity_logits", "log_scales", "offsets"):
+        for name in ("colors", "opacity_logits", "log_scales", "offsets"):
             values = getattr(canonical, name)
             values[unseen] = values[donors].mean(1)
+        canonical.sh_rest[unseen] = 0.0  # nobody knows how it changes with the view
         canonical.opacity_logits[unseen] = canonical.opacity_logits[unseen].clamp(min=_OPAQUE)
         canonical.offsets[unseen, :2] = 0.0
         canonical.log_scales[unseen, :2] = canonical.log_scales[unseen, :2].mean(1, keepdim=True)
@@ -98,30 +107,31 @@ class Unseen:
             return unseen[:0], unseen[:0, None]
         corners = canonical.template.faces[canonical.triangles]
         places = interpolate(self._places, corners, canonical.barycentrics).cpu().numpy()
-        tree = cKDTree(places[seen.cpu().numpy()])
-        _, nearest = tree.query(places[unseen.cpu().numpy()], k=[*range(1, min(_DONORS, len(seen)) + 1)])
-        return unseen, seen[torch.from_numpy(nearest).to(seen.device)]
+        tree = KDTree(places[seen.cpu().numpy()])
+        count = min(_DONORS, len(seen))
+        _, nearest = tree.query(places[unseen.cpu().numpy()], k=count)
+        return unseen, seen[torch.as_tensor(nearest, device=seen.device).view(-1, count)]
 
 
 @torch.no_grad()
-def _shares(avatar: Avatar, capture: Capture, split: Split) -> Float[Tensor, " v"]:
+def _shares(shaped: ShapedBody, capture: Capture, split: Split) -> Float[Tensor, " v"]:
     """Share of the training pictures, or of an even selection of them, that show each vertex of the naked body."""
-    pairs, faces = split.pairs(), avatar.template.faces.cpu()
+    pairs = split.pairs()
     chosen = pairs[:: max(1, len(pairs) // _PICTURES)]
-    count = torch.zeros(len(avatar.template.vertices))
+    count = torch.zeros(len(shaped.rest.vertices))
     for frame_id, camera_id in chosen:
-        body = avatar.body(avatar.shape, capture.pose(frame_id).to(avatar.device))
-        camera = capture.cameras[camera_id].scaled(_RASTER_SCALE)
-        count += visible_cosines(body.vertices_world.cpu(), faces, camera) > 0
+        body, camera = shaped.posed(capture.pose(frame_id)), capture.cameras[camera_id].scaled(_RASTER_SCALE)
+        count += visible_cosines(body.vertices_world, shaped.rest.faces, camera) > 0
     return count / len(chosen)
 
 
-def _places(avatar: Avatar, weights: Float[Tensor, "v j"]) -> Float[Tensor, "v d"]:
+def _places(body: Body) -> Float[Tensor, "v d"]:
     """Coordinates in which like places of the body are near: halves mirrored, front and back close, parts apart."""
-    template, joints = avatar.template, avatar.body(avatar.shape, avatar.poses[0]).joints_rest
+    joints, vertices = body.joints_rest, body.rest.vertices
     mirrored = torch.cdist(joints * joints.new_tensor([-1.0, 1.0, 1.0]), joints).argmin(1)
-    part = torch.minimum(torch.arange(len(joints), device=joints.device), mirrored)[weights.argmax(1)]
-    x, y, z = template.vertices.unbind(1)
+    weights = dense_weights(body.bone_ids, body.bone_weights, len(joints))
+    part = torch.minimum(torch.arange(len(joints)), mirrored)[weights.argmax(1)]
+    x, y, z = vertices.unbind(1)
     is_head = part == part[z.argmax()]
-    places = torch.stack([x.abs(), y * _DEPTH, z * _HEIGHT], 1).where(~is_head[:, None], template.vertices)
+    places = torch.stack([x.abs(), y * _DEPTH, z * _HEIGHT], 1).where(~is_head[:, None], vertices)
     return torch.cat([places, torch.nn.functional.one_hot(part, len(joints)) * _PART_M], 1)

@@ -6,14 +6,19 @@ import pytest
 import torch
 
 from avatar.deform.frame_regression import FrameRegression
+from avatar.deform.pose_features import PoseFeatures
 from avatar.structs import Pose
 
 FRAME_IDS = (0, 4, 8, 12, 16, 20)
 
 
+def made(poses: Pose, frame_ids: tuple[int, ...] = FRAME_IDS) -> FrameRegression:
+    return FrameRegression(PoseFeatures(poses, 6, 3.0), poses, frame_ids, noise=0.1, reach=5.0)
+
+
 @pytest.fixture
 def regression(random_poses: Pose) -> FrameRegression:
-    return FrameRegression(random_poses, FRAME_IDS, noise=0.1)
+    return made(random_poses)
 
 
 def test_weights_sum_to_one(regression: FrameRegression, random_poses: Pose) -> None:
@@ -35,15 +40,16 @@ def test_between_two_frames_both_count_most(regression: FrameRegression, random_
 
 def test_far_from_everything_no_frame_counts_for_much(random_poses: Pose) -> None:
     still = replace(random_poses, local_quats=torch.tensor([1.0, 0, 0, 0]).expand_as(random_poses.local_quats))
-    weights = FrameRegression(still, FRAME_IDS, noise=0.1)(replace(random_poses[0], frame_id=9999))
+    weights = made(still)(replace(random_poses[0], frame_id=9999))
     assert float((weights - 1 / 6).abs().max()) < 0.1
 
 
-def test_time_counts_only_where_it_is_known(regression: FrameRegression, random_poses: Pose) -> None:
-    known, unknown = (regression(replace(random_poses[1], frame_id=frame_id)) for frame_id in (4, None))
-    assert float(known[1]) > float(unknown[1])
+def test_time_counts_only_between_training_frames(regression: FrameRegression, random_poses: Pose) -> None:
+    nowhere, before, between = (regression(replace(random_poses[1], frame_id=frame)) for frame in (None, -3, 17))
+    assert torch.equal(nowhere, before)
+    assert float(between[4]) > float(nowhere[4]) + 0.1  # frame 16
 
 
 def test_one_frame_is_enough(random_poses: Pose) -> None:
     first = Pose(local_quats=random_poses.local_quats[:1], root_position_world=random_poses.root_position_world[:1])
-    assert FrameRegression(first, (3,), noise=0.1)(random_poses[4]).tolist() == pytest.approx([1.0])
+    assert made(first, (3,))(random_poses[4]).tolist() == pytest.approx([1.0])

@@ -48,7 +48,7 @@ def recipe() -> FitConfig:
     return FitConfig(
         avatar=AvatarConfig(
             canonical=HybridConfig(num_gaussians=1500, sh_degree=1),
-            deform=DeformConfig(correctives=correctives),
+            deform=DeformConfig(correctives=correctives, light=True),
             refine=RefineConfig(poses=True, joints=True, cameras=True, exposure=True),
         ),
         adapt=AdaptConfig(start=0.2, rounds=3, max_gaussians=1700, walk_every=7),

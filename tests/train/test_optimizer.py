@@ -99,7 +99,7 @@ def test_every_parameter_of_an_avatar_has_its_rate() -> None:
     correctives = CorrectivesConfig(num_modes=2, num_control_points=10)
     config = AvatarConfig(
         canonical=HybridConfig(num_gaussians=10),
-        deform=DeformConfig(skinning=LearnedMix(), correctives=correctives),
+        deform=DeformConfig(skinning=LearnedMix(), correctives=correctives, light=True),
         refine=RefineConfig(poses=True, joints=True, cameras=True, exposure=True),
     )
     model = load_body("cmu_mb")

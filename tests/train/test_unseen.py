@@ -41,7 +41,7 @@ def test_more_cameras_see_more(fit: Fit, unseen: Unseen, sample: Capture) -> Non
 def test_the_unseen_do_not_learn(fit: Fit, unseen: Unseen) -> None:
     canonical = fit.avatar.canonical
     canonical.colors.grad = torch.ones_like(canonical.colors)
-    unseen.hold(canonical)
+    unseen.hold(fit.avatar)
     assert torch.equal(canonical.colors.grad[:, 0] > 0, unseen.seen(canonical))
 
 
