@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
+from torch.nn.functional import normalize
 
 from avatar.body import AnnyBody, load_body
 from avatar.geometry import triangle_areas, triangle_normals, vertex_normals
