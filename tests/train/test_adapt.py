@@ -151,17 +151,6 @@ def test_faint_ones_are_dropped_and_make_room(worn: Wearing) -> None:
     assert bool((worn.canonical.opacity_logits.sigmoid() > 0.02).all())
 
 
-@pytest.mark.parametrize(("views", "dropped"), [(2, 0), (3, 20), (4, 20)])
-def test_what_nobody_sees_is_dropped_after_enough_views(worn: Wearing, views: int, dropped: int) -> None:
-    pull = torch.where(torch.arange(COUNT) % 3 == 0, 0.0, 1.0)
-    config = AdaptConfig(grow=0.0, walk_every=0)
-    before = rows_of(worn.canonical)
-    adapt(worn.canonical, stepped(worn), demand(pull, views), config, seed=0)
-    assert worn.canonical.num_gaussians == COUNT - dropped
-    if dropped:
-        assert torch.equal(worn.canonical.triangles, before["triangles"][pull > 0])
-
-
 def test_unseen_ones_are_not_split(worn: Wearing) -> None:
     """Where fewer are seen than may be split, the others stay whole."""
     pull = torch.zeros(COUNT)
