@@ -27,10 +27,12 @@ class Alignment:
     Attributes:
         shift_px: right and down.
         scale: above 1 where the picture shows the person larger, about the middle of the pixels compared.
+        explained: share of the picture's variance that the rendering explains once aligned, 0 to 1.
     """
 
     shift_px: tuple[float, float]
     scale: float
+    explained: float
 
 
 def align(render: Image, truth: Image, is_compared: Bool[np.ndarray, "h w"]) -> Alignment | None:
@@ -45,7 +47,7 @@ def align(render: Image, truth: Image, is_compared: Bool[np.ndarray, "h w"]) -> 
     size = float(np.sqrt(num_pixels))
     places = np.indices(is_compared.shape, np.float32)[::-1, is_compared]
     centre = places.mean(1)
-    motion = np.zeros(3)  # shift right, shift down, growth over ``size`` pixels
+    motion, explained = np.zeros(3), 0.0  # shift right, shift down, growth over ``size`` pixels
     for blur_px in BLURS_PX:
         flat, image = (cv2.GaussianBlur(picture, (0, 0), blur_px) for picture in (render, truth))
         slopes = [cv2.Sobel(image, cv2.CV_32F, *order, scale=1 / 8) for order in ((1, 0), (0, 1))]
@@ -53,13 +55,16 @@ def align(render: Image, truth: Image, is_compared: Bool[np.ndarray, "h w"]) -> 
             map_ = _affine(motion[:2], motion[2] / size, centre)
             seen, *slope = (_warped(picture, map_)[is_compared] for picture in (image, *slopes))
             growth = (slope * (places - centre[:, None])).sum(0) / size
-            step = _step(flat[is_compared], seen, np.stack([*slope, growth]))
+            values = flat[is_compared]
+            step = _step(values, seen, np.stack([*slope, growth]))
             if step is None:
                 return None
             motion = motion + step
+            explained = float(np.corrcoef(values, seen)[0, 1] ** 2)
     if not np.hypot(motion[0], motion[1]) <= MAX_SHIFT_PX:
         return None
-    return Alignment(shift_px=(float(motion[0]), float(motion[1])), scale=float(1 + motion[2] / size))
+    shift_px = float(motion[0]), float(motion[1])
+    return Alignment(shift_px=shift_px, scale=float(1 + motion[2] / size), explained=explained)
 
 
 def _affine(

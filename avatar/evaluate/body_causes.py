@@ -85,7 +85,10 @@ def outline_causes(comparison: Comparison, config: CauseConfig) -> list[Cause]:
 
 def cloth_causes(comparison: Comparison, config: CauseConfig) -> list[Cause]:
     """Parts whose surface moves by itself although the outlines and cameras agree."""
-    motions = np.nan_to_num(np.nanmedian(comparison("parts.motion_px"), (0, 1)))
+    is_known = comparison.is_known()
+    if not is_known.any():
+        return []
+    motions = np.nan_to_num(np.nanmedian(comparison("parts.motion_px")[:, is_known], (0, 1)))
     errors = np.nansum(comparison("parts.error"), (0, 1)) / comparison.total
     moving = [i for i in np.argsort(-errors) if motions[i] > config.motion_px and errors[i] > PART_ERROR]
     if not moving:

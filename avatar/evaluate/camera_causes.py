@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float
 
 from .cause import Cause, CauseConfig
-from .comparison import Comparison, typical
+from .comparison import Comparison, listed, typical
 
 MIN_CAMERAS = 4  # fewer cannot tell what cameras usually have
 TIMES_USUAL = 3.0  # how many times that a fault must be
@@ -34,18 +34,21 @@ class Deviation:
         value = np.stack(medians)
         is_vector = figure == "alignment.shift_px" and value.shape[1] == 2
         size = np.hypot(*value.T) if is_vector else np.abs(value - expected).max(1)
+        size = np.where(comparison.is_known(), size, np.nan)  # nothing is over what is no number
         return cls(value=value, size=size, error=np.stack(errors).max(1))
 
     def accused(self, threshold: float, config: CauseConfig) -> list[int]:
         """Cameras beyond the threshold, beyond chance and far beyond what cameras usually have."""
-        usual = float(np.median(self.size)) if len(self.size) >= MIN_CAMERAS else 0.0
-        least = max(threshold, TIMES_USUAL * usual, OF_WORST * float(self.size.max()))
+        sizes = self.size[np.isfinite(self.size)]
+        usual = float(np.median(sizes)) if len(sizes) >= MIN_CAMERAS else 0.0
+        least = max(threshold, TIMES_USUAL * usual, OF_WORST * float(sizes.max(initial=0.0)))
         return np.flatnonzero(self.size > np.maximum(least, config.standard_errors * self.error)).tolist()
 
 
 def camera_causes(comparison: Comparison, config: CauseConfig) -> list[Cause]:
     """Cameras whose pictures all lie beside their renderings, have other outlines, or other colours."""
     return [
+        *_unknown(comparison),
         *_calibration(comparison, config),
         *(_masks(comparison, *found) for found in _found(comparison, "outline.rim_px", 0.0, config.rim_px, config)),
         *(_colours(comparison, *found) for found in _found(comparison, "colour.ratio", 1.0, config.brightness, config)),
@@ -58,6 +61,26 @@ def _found(
     """The accused cameras, each with its figures."""
     deviation = Deviation.of(comparison, figure, expected)
     return [(camera, deviation.value[camera]) for camera in deviation.accused(threshold, config)]
+
+
+def _unknown(comparison: Comparison) -> list[Cause]:
+    """Cameras that look at what the fit does not know."""
+    cameras = np.flatnonzero(~comparison.is_known()).tolist()
+    if not cameras:
+        return []
+    names = listed([comparison.cameras[camera] for camera in cameras])
+    explained = np.nanmedian(comparison("alignment.explained")[:, cameras], 0)
+    return [
+        Cause(
+            kind="unknown",
+            what=names,
+            sentence=f"Renderings for {names} have little to do with the pictures: the fit has not seen these sides, "
+            "or is not finished.",
+            evidence="share of the pictures' variance that they explain: "
+            + listed([f"{100 * share:.0f} %" for share in explained]),
+            share=float(np.nansum(comparison.error[:, cameras])) / comparison.total,
+        )
+    ]
 
 
 def _calibration(comparison: Comparison, config: CauseConfig) -> list[Cause]:

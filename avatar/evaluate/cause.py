@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["calibration", "mask", "colour", "pose", "outline", "cloth", "blur", "coverage"]
+Kind = Literal["calibration", "mask", "colour", "pose", "outline", "cloth", "blur", "coverage", "unknown"]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,9 +3,11 @@
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from .diagnosis import Diagnosis
+
+MIN_EXPLAINED = 0.6  # of the variance of brightness; 0.75 and more where a fit has seen what it shows
 
 Table = Float[np.ndarray, "f c"]
 
@@ -35,6 +37,11 @@ class Comparison:
         """Fine detail of the renderings over that of the pictures, root mean square."""
         rendered, seen = (float(np.nansum(np.square(self(name)))) for name in ("detail_rendered", "detail"))
         return (rendered / seen) ** 0.5 if seen else 1.0
+
+    def is_known(self) -> Bool[np.ndarray, " c"]:
+        """Cameras whose pictures the renderings explain: of the others nothing can be said but that."""
+        explained = np.nan_to_num(self("alignment.explained"), nan=1.0)
+        return np.median(explained, 0) > MIN_EXPLAINED
 
     def excess(self, axis: int, index: int) -> float:
         """Share of all error that a frame (axis 0) or a camera (1) has above the median of the others."""

@@ -118,24 +118,25 @@ def _camera_row(comparison: Comparison, index: int, name: str) -> str:
 
 def _frames(comparison: Comparison) -> str:
     """Frames x cameras: intersection over union of coverage and mask, coloured by how far it is below the usual."""
-    iou, spill = comparison("outline.iou"), comparison("outline.body_outside")
-    usual = float(np.nanmedian(iou))
+    iou, spill = comparison("outline.iou"), np.nan_to_num(comparison("outline.body_outside")).mean(1)
+    percents = 100 * comparison("outline.outside"), 100 * comparison("outline.missing")
+    heats = (np.nanmedian(iou) - iou) / IOU_RANGE
     heads = "".join(f"<th>{escape(name)}</th>" for name in comparison.cameras)
     rows = ""
     for row, frame in enumerate(comparison.frames):
-        cells = "".join(_cell(f"{value:.3f}", (usual - value) / IOU_RANGE) for value in iou[row])
-        mean = float(np.nan_to_num(spill[row]).mean())
-        rows += f"<tr><th>frame {frame}</th>{cells}{_cell(f'{100 * mean:.1f} %', mean / SPILL_RANGE)}</tr>"
+        rows += f"<tr><th>frame {frame}</th>"
+        for value, heat, outside, missing in zip(iou[row], heats[row], *(side[row] for side in percents), strict=True):
+            rows += _cell(f"{value:.3f}", float(heat), f"outside {outside:.1f} %, missing {missing:.1f} %")
+        rows += f"{_cell(f'{100 * spill[row]:.1f} %', float(spill[row]) / SPILL_RANGE)}</tr>"
     return (
-        f'<div class="wide heat"><table><tr><th></th>{heads}<th title="naked body outside the mask, mean over '
-        f'cameras">body outside</th></tr>{rows}</table></div><p class="note">Intersection over union of rendered '
-        "coverage and mask; body outside: naked body beside the mask, mean over cameras: a residual of the pose that "
-        "no fit can hide.</p>"
+        f'<div class="wide"><table><tr><th></th>{heads}<th>body outside</th></tr>{rows}</table></div><p class="note">'
+        "Intersection over union of rendered coverage and mask (point at one for what is outside and missing); body "
+        "outside: naked body beside the mask, mean over cameras: a residual of the pose that no fit can hide.</p>"
     )
 
 
-def _cell(text: str, heat: float = 0.0) -> str:
+def _cell(text: str, heat: float = 0.0, hint: str = "") -> str:
     """A cell whose colour tells how bad it is: from 0, none, to 1 and above, as bad as a cause."""
-    level = round(60 * float(np.clip(np.nan_to_num(heat), 0, 1.2)))
-    colour = f' style="--heat: {level}%"' if level > 6 else ""
-    return f"<td{colour}>{text}</td>"
+    level = round(60 * float(np.clip(np.nan_to_num(heat), 0, 1.2)) ** 2)
+    colour = f' style="--heat: {level}%"' if level > 2 else ""
+    return f'<td{colour} title="{hint}">{text}</td>' if hint else f"<td{colour}>{text}</td>"
