@@ -9,6 +9,8 @@ import torch
 from avatar import __version__
 from avatar.checkpoint import load_avatar
 from avatar.export import to_viewer_axes, write_obj, write_ply
+from avatar.geometry import split_long_edges
+from avatar.structs import Mesh
 
 from .console import say
 from .sources import capture_for, chosen_motion, rest_pose
@@ -27,6 +29,7 @@ class ExportCommand:
         run: folder of the fit.
         out: the file; its name ends in the format.
         format: ply for Gaussians, obj for the clothed mesh.
+        longest_edge_m: split edges of the clothed mesh that are longer, metres, as in loose cloth; 0.001 or more.
         frame: time step whose pose to take; by default the body at rest.
         poses: folder of a capture whose poses to take; by default those the avatar was fitted to.
     """
@@ -34,6 +37,7 @@ class ExportCommand:
     run: Path
     out: Path
     format: Literal["ply", "obj"] = "ply"
+    longest_edge_m: float | None = None
     frame: int | None = None
     poses: Path | None = None
 
@@ -43,6 +47,8 @@ def run(config: ExportCommand) -> None:
     """Pose, turn to the axes of viewers, write."""
     if config.out.suffix != f".{config.format}":
         raise ValueError(f"{config.out}: expected a name that ends in .{config.format}, or another --format")
+    if config.longest_edge_m is not None and not (config.longest_edge_m >= 1e-3 and config.format == "obj"):
+        raise ValueError("--longest-edge-m: expected 0.001 or more, with --format obj")
     if config.poses and config.frame is None:
         raise ValueError("--poses: expected --frame as well, the time step whose pose to take")
     avatar = load_avatar(config.run).eval()
@@ -59,5 +65,14 @@ def run(config: ExportCommand) -> None:
             say(f"Wrote {config.out}: {len(scene.means):,} Gaussians")
         case "obj":
             mesh = avatar.clothed_mesh(pose)
+            if config.longest_edge_m is not None:
+                mesh = with_short_edges(mesh, config.longest_edge_m)
             write_obj(config.out, mesh, comments)
             say(f"Wrote {config.out}: {len(mesh.faces):,} triangles")
+
+
+def with_short_edges(mesh: Mesh, longest_m: float) -> Mesh:
+    """The same surface with edges of at most ``longest_m`` metres; colours go along."""
+    assert mesh.colors is not None
+    vertices, faces, colors = split_long_edges(mesh.vertices, mesh.faces, mesh.colors, longest_m)
+    return Mesh(vertices=vertices, faces=faces, colors=colors)

@@ -30,6 +30,7 @@ from .rotations import (
 )
 from .skinning import blend_dual_quats, blend_rotations, blend_transforms, dqs, inverse_lbs, lbs, lbs_dqs_blend
 from .spherical_harmonics import SH_C0, evaluate_sh, sh_basis
+from .subdivision import split_edges, split_long_edges
 from .surface_walk import SurfaceWalk, WalkableSurface
 from .topology import (
     cotangent_laplacian,
@@ -84,6 +85,8 @@ __all__ = [
     "sample_surface",
     "sh_basis",
     "slerp",
+    "split_edges",
+    "split_long_edges",
     "sum_weighted_rows",
     "transform_directions",
     "transform_points",

@@ -151,12 +151,14 @@ def test_export_writes_gaussians_that_viewers_open(command: Command, capture: Pa
 
 
 def test_export_writes_the_clothed_mesh(command: Command, fitted: Path, tmp_path: Path):
-    for name, words in {"rest": [], "own": ["--frame", 8]}.items():
+    for name, words in {"rest": [], "own": ["--frame", 8], "fine": ["--longest-edge-m", 0.02]}.items():
         assert command("export", "--run", fitted, "--format", "obj", "--out", tmp_path / f"{name}.obj", *words) == 0
-    rest, own = (trimesh.load_mesh(tmp_path / f"{name}.obj", process=False) for name in ("rest", "own"))
+    rest, own, fine = (trimesh.load_mesh(tmp_path / f"{name}.obj", process=False) for name in ("rest", "own", "fine"))
     assert 1.4 < rest.extents[1] < 2.1, "a standing person's height is along y"
     assert len(rest.faces) == len(own.faces) > 20_000
     assert abs(rest.vertices - own.vertices).max() > 0.05
+    assert fine.edges_unique_length.max() < 0.0201 < rest.edges_unique_length.max()
+    assert fine.area == pytest.approx(rest.area, rel=1e-4)
 
 
 def test_overwrite_begins_anew(command: Command, capture: Path, fitted: Path, capsys: pytest.CaptureFixture[str]):
