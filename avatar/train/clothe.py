@@ -44,7 +44,7 @@ class ClotheConfig:
     pictures: int = 40
     rounds: int = 3
     reach_m: float = 0.15
-    smooth_m: float = 0.03
+    smooth_m: float = 0.02
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
