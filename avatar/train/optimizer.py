@@ -22,10 +22,10 @@ class RefineRates:
             gains and of biases.
     """
 
-    poses: float = 1e-3
-    joints: float = 2e-4
-    cameras: float = 2e-4
-    exposure: float = 1e-3
+    poses: float = 1e-4
+    joints: float = 1e-4
+    cameras: float = 5e-5
+    exposure: float = 5e-4
 
     def __post_init__(self) -> None:
         _check(self)
