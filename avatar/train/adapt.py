@@ -24,7 +24,8 @@ class AdaptConfig:
         grow: fraction of the Gaussians split in a round.
         max_gaussians: never more than this.
         min_opacity: fainter ones are dropped.
-        walk_every: steps from one walk of the roots to the next, rounds apart; 0 for never.
+        walk_every: steps from one walk of the roots to the next, rounds apart; 0 for never, the default, as walks were seen to help
+            short runs on loose cloth by 0.1 dB and to cost long ones as much.
     """
 
     start: float = 0.08
@@ -33,7 +34,7 @@ class AdaptConfig:
     grow: float = 0.08
     max_gaussians: int = 36_000
     min_opacity: float = 0.02
-    walk_every: int = 100
+    walk_every: int = 0
 
     def __post_init__(self) -> None:
         if not 0 <= self.start <= self.stop <= 1:
