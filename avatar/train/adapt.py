@@ -24,8 +24,8 @@ class AdaptConfig:
         grow: fraction of the Gaussians split in a round.
         max_gaussians: never more than this.
         min_opacity: fainter ones are dropped.
-        walk_every: steps from one walk of the roots to the next, rounds apart; 0 for never, the default, as walks were seen to help
-            short runs on loose cloth by 0.1 dB and to cost long ones as much.
+        walk_every: steps from one walk of the roots to the next, rounds apart; 0 for never: walks were seen to help
+            short runs by 0.1 dB and to cost long ones as much.
     """
 
     start: float = 0.08
