@@ -1,5 +1,6 @@
 """A canonical scene and a body to a scene in the world: skinning, pose-dependent correction, light, refinement."""
 
+from .control_graph import ControlGraph, ControlGraphConfig
 from .correctives import Correctives, CorrectivesConfig
 from .deformer import DeformConfig, Deformer
 from .refinement import RefineConfig, Refinement
@@ -7,6 +8,8 @@ from .skinning import Blended, DualQuaternion, LearnedMix, Linear, Skinning
 
 __all__ = [
     "Blended",
+    "ControlGraph",
+    "ControlGraphConfig",
     "Correctives",
     "CorrectivesConfig",
     "DeformConfig",

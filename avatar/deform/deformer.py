@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from avatar.engine import Covariance, Skinnable, SparseMap, relight
 from avatar.structs import Binding, Body, Gaussians, Mesh, Pose
 
+from .control_graph import ControlGraph, ControlGraphConfig
 from .correctives import Correctives, CorrectivesConfig
 from .light import NormalLight
 from .skinning import LearnedMix, Linear, Skinning, SkinWeights, skin, skin_mesh
@@ -22,12 +23,14 @@ class DeformConfig:
     Attributes:
         skinning: linear, dual-quaternion, or a blend of both, which may be learnt.
         covariance: whether Gaussians only turn, or are sheared and stretched by the motion's Jacobian too.
+        graph: low-frequency motion of a few hundred nodes, by the same coefficients as ``correctives``; or None.
         correctives: pose-dependent offset and colour.
         light: colour follows the posed normal.
     """
 
     skinning: Skinning = field(default_factory=Linear)
     covariance: Covariance = "rotation"
+    graph: ControlGraphConfig | None = None
     correctives: CorrectivesConfig = field(default_factory=CorrectivesConfig)
     light: bool = False
 
@@ -44,6 +47,7 @@ class Deformer(nn.Module):
         self.config = config
         has_modes = config.correctives.num_modes > 0
         self.correctives = Correctives(template, poses, frame_ids, config.correctives) if has_modes else None
+        self.graph = ControlGraph(template, config.correctives.num_modes, config.graph) if config.graph else None
         self.light = NormalLight() if config.light else None
         self.mix_logits = None
         if isinstance(config.skinning, LearnedMix):
@@ -68,10 +72,13 @@ class Deformer(nn.Module):
         binding = gaussians.binding
         if binding is None:
             raise ValueError("Deformer: expected Gaussians bound to a mesh, got free ones")
-        means, extra = gaussians.means, None
+        means, linear, extra = gaussians.means, gaussians.linear, None
         if self.correctives is not None:
+            if self.graph is not None:
+                motion = self.graph(gaussians, self.correctives.coefficients(body.pose))
+                means, linear = motion.means, motion.linear
             means, extra = self.correctives(body.pose, binding, means)
-        rest = Skinnable(means, gaussians.quats, binding.normals, gaussians.linear)
+        rest = Skinnable(means, gaussians.quats, binding.normals, linear)
         weights, from_vertices = self._at_gaussians(binding, body)
         mix = self.mix_logits
         skinning = self.config.skinning if mix is None else from_vertices(mix[:, None])[:, 0].sigmoid()

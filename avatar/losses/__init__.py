@@ -1,7 +1,7 @@
 """Rendering and Frame to scalar terms."""
 
 from .image import LossConfig, Losses, compare
-from .motion import MotionConfig, MotionTerms
+from .motion import Arap, MotionConfig, MotionTerms
 from .surface import SurfaceConfig, SurfaceTerms
 
-__all__ = ["LossConfig", "Losses", "MotionConfig", "MotionTerms", "SurfaceConfig", "SurfaceTerms", "compare"]
+__all__ = ["Arap", "LossConfig", "Losses", "MotionConfig", "MotionTerms", "SurfaceConfig", "SurfaceTerms", "compare"]

@@ -7,6 +7,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from avatar.engine import SparseMap
+from avatar.geometry import cotangent_weights
+from avatar.structs import Mesh
 
 _NEIGHBOURS = 6
 _SHORTEST_M = 3e-3
@@ -21,10 +23,12 @@ class MotionConfig:
         strain: mean squared change of the offset from a control point to its six neighbours, over the distance; counts
             ``1 / c``.
         size: mean squared offset, square centimetres; counts ``1 / c^2``, for from two sides a place is measured.
+        arap: of the control graph, as rigid as possible: ``Arap``; counts ``1 / c``.
     """
 
     strain: float = 0.8
     size: float = 0.02
+    arap: float = 0.4
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
@@ -47,3 +51,29 @@ class MotionTerms:
         """Both terms, weighted."""
         size = (offsets / _UNIT_M).square().mean()
         return self._strain * self._changes(offsets).square().mean() + self._size * size
+
+
+class Arap:
+    """As-rigid-as-possible energy of a moved template (Sorkine and Alexa 2007, equation 3), relative to its edges.
+
+    ``sum_ij w_ij |(v'_i - v'_j) - R_i (v_i - v_j)|^2 / sum_ij w_ij |v_i - v_j|^2`` over directed edges, ``w_ij`` half
+    the sum of the cotangents opposite the edge, none below zero. The rotations are those the motion claims to make, not
+    a fit to it, and pass no gradient (DreamMesh4D, Li et al. 2024, section 3.4).
+    """
+
+    def __init__(self, template: Mesh) -> None:
+        vertices = template.vertices
+        ends, weights = cotangent_weights(vertices, template.faces)
+        self._starts = torch.cat([ends[:, 0], ends[:, 1]])
+        both = torch.cat([ends, ends.flip(1)])
+        self._edges = vertices[both[:, 0]] - vertices[both[:, 1]]
+        weights = weights.clamp(min=0).repeat(2)
+        total = (weights * self._edges.square().sum(1)).sum()
+        self._root = (weights / total).sqrt()[:, None]
+        one = torch.ones_like(weights)
+        self._changes = SparseMap(both, torch.stack([one, -one], 1), len(vertices))
+
+    def __call__(self, vertices: Float[Tensor, "v 3"], turns: Float[Tensor, "v 3 3"]) -> Float[Tensor, ""]:
+        """The energy of the template moved to ``vertices``; zero for a rigid motion with its own rotation."""
+        turned = (turns.detach()[self._starts] @ self._edges[..., None])[..., 0]
+        return (self._root * (self._changes(vertices) - turned)).square().sum()

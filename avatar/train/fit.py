@@ -21,7 +21,7 @@ from avatar.checkpoint import (
     to_json,
     write_checkpoint,
 )
-from avatar.losses import LossConfig, MotionConfig, MotionTerms, SurfaceConfig, SurfaceTerms, compare
+from avatar.losses import Arap, LossConfig, MotionConfig, MotionTerms, SurfaceConfig, SurfaceTerms, compare
 from avatar.model import Avatar, AvatarConfig
 from avatar.render import Device, RenderConfig, render
 from avatar.structs import Capture, Frame, Split
@@ -126,6 +126,7 @@ class Fit:
         self._surface = SurfaceTerms(self.avatar.template, config.surface)
         correctives, num_cameras = self.avatar.deform.correctives, len(split.camera_ids)
         self._motion = correctives and MotionTerms(correctives.control_points, num_cameras, config.motion)
+        self._arap = Arap(self.avatar.template) if self.avatar.deform.graph and config.motion.arap else None
         self._unseen = Unseen(self.avatar, capture, split, config.unseen)
         self._events = Events(run / "events.jsonl", self.step)
         self._saved_at = self.seconds
@@ -270,8 +271,14 @@ class Fit:
     def _priors(self, frame: Frame) -> Float[Tensor, ""]:
         avatar = self.avatar
         total = self._surface(avatar.canonical.displacement) + avatar.correction_cost()
-        if self._motion is not None and avatar.deform.correctives is not None:
-            total = total + self._motion(avatar.deform.correctives.offsets(frame.pose))
+        correctives, graph = avatar.deform.correctives, avatar.deform.graph
+        if self._motion is not None and correctives is not None:
+            total = total + self._motion(correctives.offsets(frame.pose))
+            if self._arap is not None and graph is not None:
+                coefficients = correctives.coefficients(frame.pose)
+                moved = graph.moved_vertices(avatar.template.vertices, coefficients)
+                weight = self.config.motion.arap / len(self.split.camera_ids)
+                total = total + weight * self._arap(moved, graph.vertex_turns(coefficients))
         return total
 
     def _log(self, report: StepReport) -> None:
