@@ -12,8 +12,9 @@ from .hybrid import hybrid
 Recipe = Literal["hybrid"]
 
 
-def make_recipe(name: Recipe, seed: int) -> FitConfig:
-    """The config of a recipe; ``seed`` is of everything random."""
+def make_recipe(name: Recipe, seed: int, refine: bool = False) -> FitConfig:
+    """The config of a recipe; ``seed`` is of everything random, ``refine`` says whether cameras
+    and exposure are corrected."""
     match name:
         case "hybrid":
-            return hybrid(seed=seed)
+            return hybrid(seed=seed, refine=refine)

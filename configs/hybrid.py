@@ -1,8 +1,13 @@
 """Gaussians bound to the triangles of the body: the first choice for any capture."""
 
+from avatar.deform import RefineConfig
+from avatar.model import AvatarConfig
 from avatar.train import FitConfig
 
 
-def hybrid(seed: int = 0) -> FitConfig:
-    """Two minutes on two cores; the defaults of every part are tuned for it."""
-    return FitConfig(seed=seed)
+def hybrid(seed: int = 0, refine: bool = False) -> FitConfig:
+    """Two minutes on two cores; the defaults of every part are tuned for it.
+
+    ``refine`` also learns small corrections of cameras and exposure: filmed captures gain by it, rendered ones do not.
+    """
+    return FitConfig(seed=seed, avatar=AvatarConfig(refine=RefineConfig(cameras=refine, exposure=refine)))

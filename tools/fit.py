@@ -35,6 +35,7 @@ class FitCommand:
         budget_seconds: stop after so much training.
         steps: stop after so many steps; by default 4000 where no budget is given.
         device: where: cpu, or cuda with the extra of that name installed.
+        refine: also learn small corrections of cameras and exposure; for filmed captures.
         seed: of everything random.
         overwrite: delete the fit that the run folder holds, and begin anew.
     """
@@ -46,6 +47,7 @@ class FitCommand:
     budget_seconds: float | None = None
     steps: int | None = None
     device: Device = "cpu"
+    refine: FlagCreatePairsOff[bool] = False
     seed: int = 0
     overwrite: FlagCreatePairsOff[bool] = False
 
@@ -60,7 +62,7 @@ class FitCommand:
 def run(config: FitCommand) -> None:
     """Fit until the limit or Ctrl-C."""
     use_device(config.device)
-    limits, recipe = config.limits, make_recipe(config.recipe, config.seed)
+    limits, recipe = config.limits, make_recipe(config.recipe, config.seed, config.refine)
     capture = open_capture(config.capture)
     split = config.split or next((name for name in TRAINING_SPLITS if name in capture.splits), TRAINING_SPLITS[0])
     capture = open_capture(config.capture, split)

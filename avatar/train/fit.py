@@ -73,6 +73,7 @@ class FitConfig:
         clothe: how the clothed surface is found from the masks, before the first step; None for not at all.
         motion: what keeps pose-dependent offsets small and even.
         unseen: what no picture shows.
+        view_dependence: weight of the squared higher harmonics of colour, over the square of the number of cameras.
         checkpoint_seconds: time between checkpoints.
         seed: of everything random.
     """
@@ -86,6 +87,7 @@ class FitConfig:
     clothe: ClotheConfig | None = field(default_factory=ClotheConfig)
     motion: MotionConfig = field(default_factory=MotionConfig)
     unseen: UnseenConfig = field(default_factory=UnseenConfig)
+    view_dependence: float = 1.0
     checkpoint_seconds: float = 20.0
     seed: int = 0
 
@@ -271,6 +273,9 @@ class Fit:
     def _priors(self, frame: Frame) -> Float[Tensor, ""]:
         avatar = self.avatar
         total = self._surface(avatar.canonical.displacement) + avatar.correction_cost()
+        if avatar.canonical.sh_rest.numel():
+            weight = self.config.view_dependence / len(self.split.camera_ids) ** 2
+            total = total + weight * avatar.canonical.sh_rest.square().mean()
         correctives, graph = avatar.deform.correctives, avatar.deform.graph
         if self._motion is not None and correctives is not None:
             total = total + self._motion(correctives.offsets(frame.pose))

@@ -37,7 +37,7 @@ class UnseenConfig:
         rounds: fractions of the run at which the unseen takes the look of the seen, ascending.
     """
 
-    min_share: float = 0.02
+    min_share: float = 0.05
     rounds: tuple[float, ...] = (0.1, 0.3, 0.6, 0.95)
 
     def __post_init__(self) -> None:
@@ -59,7 +59,7 @@ class Unseen:
         self._is_seen = (_shares(shaped, capture, split) >= config.min_share).to(avatar.device)
         self._places = _places(shaped.posed(shaped.rest_pose())).to(avatar.device)
         self._of: tuple[Tensor, Tensor] | None = None
-        self._sees_control: Bool[Tensor, " m"] | None = None
+        self._blind_control: Int[Tensor, " m"] | None = None
 
     def seen(self, canonical: Hybrid) -> Bool[Tensor, " n"]:
         """Of each Gaussian, whether most of its triangle is seen."""
@@ -72,28 +72,29 @@ class Unseen:
         """Take the gradients from unseen Gaussians, and those of colour from pose-dependent modes on unseen skin."""
         if bool(self._is_seen.all()):
             return
-        is_seen = self.seen(avatar.canonical)
+        unseen = (~self.seen(avatar.canonical)).nonzero()[:, 0]
         for name in PER_GAUSSIAN:
             gradient = getattr(avatar.canonical, name).grad
             if gradient is not None:
-                gradient.mul_(is_seen.view(-1, *[1] * (gradient.dim() - 1)))
+                gradient.index_fill_(0, unseen, 0.0)
         correctives = avatar.deform.correctives
         if correctives is not None and correctives.modes.grad is not None:
-            if self._sees_control is None:
+            if self._blind_control is None:
                 vertices = avatar.template.vertices
-                self._sees_control = self._is_seen[torch.cdist(correctives.control_points, vertices).argmin(1)]
-            correctives.modes.grad[..., 3:].mul_(self._sees_control[:, None])
+                is_seen = self._is_seen[torch.cdist(correctives.control_points, vertices).argmin(1)]
+                self._blind_control = (~is_seen).nonzero()[:, 0]
+            correctives.modes.grad[..., 3:].index_fill_(1, self._blind_control, 0.0)
 
     @torch.no_grad()
     def complete(self, canonical: Hybrid) -> None:
-        """Give unseen Gaussians the mean colour, size, opacity and distance from the surface of their donors."""
+        """Give unseen Gaussians the median colour, size, opacity and distance from the surface of their donors."""
         is_seen = self.seen(canonical)
         unseen, donors = self._donors(canonical, is_seen)
         if not len(unseen):
             return
         for name in ("colors", "opacity_logits", "log_scales", "offsets"):
             values = getattr(canonical, name)
-            values[unseen] = values[donors].mean(1)
+            values[unseen] = values[donors].median(1).values
         canonical.sh_rest[unseen] = 0.0  # nobody knows how it changes with the view
         canonical.opacity_logits[unseen] = canonical.opacity_logits[unseen].clamp(min=_OPAQUE)
         canonical.offsets[unseen, :2] = 0.0

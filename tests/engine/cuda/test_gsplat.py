@@ -83,7 +83,7 @@ def assert_kernels_agree(scene, outcome, flips) -> None:
     """float32 on CUDA against float64: flipped pixels apart, images to 1e-4 and gradients to 1e-3 of the largest.
 
     As on the CPU, thresholds flip where rounding differs, here also by gsplat's fast exponential; at most 0.5 % of the
-    pixels (or two) may, and 1 % of the gradients may be off by the smaller flips that remain.
+    pixels (or two) may, and 1 % of the gradients (or two) may be off by the smaller flips that remain.
     """
     truth = rasterize_reference(*scene)
     ours = gsplat.rasterize(*scene.to(torch.float32, "cuda"))
@@ -95,7 +95,7 @@ def assert_kernels_agree(scene, outcome, flips) -> None:
     for name, value in outcome(rasterize_reference, scene, ~is_flipped).items():
         if name.startswith("gradient") and value.numel():
             error = (results[name].cpu() - value).abs() / value.abs().max().clamp(min=1e-30)
-            assert (error > 1e-3).double().mean() <= 0.01, name
+            assert (error > 1e-3).sum() <= max(2, 0.01 * error.numel()), name
 
 
 @pytest.mark.cuda
