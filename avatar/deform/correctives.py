@@ -1,8 +1,8 @@
 """Pose-dependent correction: a few linear modes of offset and colour over the surface.
 
 The modes live on control points spread over the template and are interpolated to the Gaussians; their coefficients come
-from a small encoder of the pose, plus a free code for each training frame: cloth does more than the pose tells.
-Compare the linear bases of Lazova et al. 2019 and the control graph of Sumner et al. 2007.
+from a small encoder of the pose, plus a free code for each training frame: cloth does more than the pose tells. Other
+poses take what training poses near them took. Compare the linear bases of Lazova et al. 2019.
 """
 
 from collections.abc import Callable, Sequence
@@ -48,9 +48,9 @@ class CorrectivesConfig:
     feature_limit: float = 3.0
 
     def __post_init__(self) -> None:
-        for name in ("num_control_points", "num_features", "hidden"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"CorrectivesConfig.{name}: expected at least 1, got {getattr(self, name)}")
+        for name, least in (("num_control_points", _NEIGHBOURS), ("num_features", 1), ("hidden", 1)):
+            if getattr(self, name) < least:
+                raise ValueError(f"CorrectivesConfig.{name}: expected at least {least}, got {getattr(self, name)}")
         if self.num_modes < 0:
             raise ValueError(f"CorrectivesConfig.num_modes: expected 0 or more, got {self.num_modes}")
         if not self.feature_limit > 0:

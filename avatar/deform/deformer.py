@@ -34,6 +34,10 @@ class DeformConfig:
     correctives: CorrectivesConfig = field(default_factory=CorrectivesConfig)
     light: bool = False
 
+    def __post_init__(self) -> None:
+        if self.graph is not None and self.correctives.num_modes == 0:
+            raise ValueError("DeformConfig.graph: expected correctives.num_modes above 0, which move it, got 0")
+
 
 class Deformer(nn.Module):
     """Owns what was learnt about motion; calling it takes a canonical scene to the pose of a body.

@@ -37,7 +37,7 @@ class FrameRegression(nn.Module):
         self._reach_frames = _TIME_REACH * float(steps.median()) if len(steps) else 1.0
         self._first, self._last = float(ids.min()), float(ids.max())
         self.register_buffer("frame_ids", ids, persistent=False)
-        self.register_buffer("known_features", features(poses), persistent=False)
+        self.register_buffer("known_features", features(poses))
         by_pose = _alike(self.known_features, self.known_features, reach)
         by_time = _alike(ids[:, None], ids[:, None], self._reach_frames)
         unexplained = noise * torch.eye(len(ids))

@@ -24,7 +24,7 @@ from avatar.checkpoint import (
 from avatar.losses import Arap, LossConfig, MotionConfig, MotionTerms, SurfaceConfig, SurfaceTerms, compare
 from avatar.model import Avatar, AvatarConfig
 from avatar.render import Device, RenderConfig, render
-from avatar.structs import Capture, Frame, Split
+from avatar.structs import Capture, Frame, Pose, Split
 
 from .adapt import AdaptConfig, Demand, adapt, walk
 from .clothe import ClotheConfig, clothe
@@ -92,8 +92,9 @@ class FitConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if not self.checkpoint_seconds >= 0:
-            raise ValueError(f"FitConfig.checkpoint_seconds: expected zero or more, got {self.checkpoint_seconds}")
+        for name in ("view_dependence", "checkpoint_seconds"):
+            if not getattr(self, name) >= 0:
+                raise ValueError(f"FitConfig.{name}: expected zero or more, got {getattr(self, name)}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -255,7 +256,7 @@ class Fit:
         image = render(scene, frame.camera, RenderConfig(backend=self.device), probe)
         image = avatar.exposed(image, frame.camera.name)
         terms = compare(image, frame, self.config.losses)
-        (terms.total + self._priors(frame)).backward()
+        (terms.total + self._priors(body.pose)).backward()
         # Of the gradient, not of the loss: a Gaussian that is no number is not drawn, and the loss looks healthy.
         gradients = [parameter.grad for parameter in avatar.parameters() if parameter.grad is not None]
         if not bool(torch.nn.utils.get_total_norm(gradients).isfinite()):
@@ -264,13 +265,14 @@ class Fit:
                 f"{frame.camera.name}; lower the rates, or leave that picture out of the split"
             )
         assert probe.grad is not None
-        self.demand.add(probe.grad, max(frame.camera.height, frame.camera.width))
+        is_seen = self._unseen.seen(avatar.canonical)
+        self.demand.add(probe.grad * is_seen[:, None], max(frame.camera.height, frame.camera.width))
         self._unseen.hold(avatar)
         self.optimizer.step(self.config.rate_factor(fraction))
         error = (image.color.detach() - frame.image).square().mean()
         return float(terms.total.detach()), -10 * math.log10(max(float(error), 1e-10))
 
-    def _priors(self, frame: Frame) -> Float[Tensor, ""]:
+    def _priors(self, pose: Pose) -> Float[Tensor, ""]:
         avatar = self.avatar
         total = self._surface(avatar.canonical.displacement) + avatar.correction_cost()
         if avatar.canonical.sh_rest.numel():
@@ -278,9 +280,9 @@ class Fit:
             total = total + weight * avatar.canonical.sh_rest.square().mean()
         correctives, graph = avatar.deform.correctives, avatar.deform.graph
         if self._motion is not None and correctives is not None:
-            total = total + self._motion(correctives.offsets(frame.pose))
+            total = total + self._motion(correctives.offsets(pose))
             if self._arap is not None and graph is not None:
-                coefficients = correctives.coefficients(frame.pose)
+                coefficients = correctives.coefficients(pose)
                 moved = graph.moved_vertices(avatar.template.vertices, coefficients)
                 weight = self.config.motion.arap / len(self.split.camera_ids)
                 total = total + weight * self._arap(moved, graph.vertex_turns(coefficients))

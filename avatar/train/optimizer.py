@@ -37,7 +37,7 @@ class LearningRates:
 
     Attributes:
         offsets, displacement: metres. quats, log_scales, opacity_logits, colors, sh_rest: of the Gaussians.
-        modes, encoder, codes: of the correctives. light: of the normal light.
+        modes: of correctives and control graph. encoder, codes: of their coefficients. light: of the normal light.
         mix: of the logits of the LBS-DQS mix.
         refine: of the corrections of the capture.
     """
@@ -96,7 +96,7 @@ class Optimizer:
         for group in self._adam.param_groups:
             group["lr"] = group["base"] * factor
         self._adam.step()
-        self._adam.zero_grad(set_to_none=True)
+        self.module.zero_grad(set_to_none=True)
 
     def tensors(self) -> dict[str, Tensor]:
         """Moments and step counts as ``parameter/field``."""

@@ -1,7 +1,7 @@
 """What no training picture shows is told by what they do show, not learnt.
 
 Gaussians that no camera sees still pull a little on the picture, through those before them, and would take any colour.
-They are held where the template has them, and now and then take the look of seen ones at the like place: the other half
+They get no gradient, and now and then take the look of seen ones at the like place: the other half
 of the body, the other side of the same limb; on the head, where front and back differ, the nearest.
 """
 
@@ -33,7 +33,7 @@ class UnseenConfig:
     """When and what is completed.
 
     Attributes:
-        min_share: skin that a smaller share of the training pictures shows is unseen; 0 for learning all.
+        min_share: skin that cameras show in a smaller share of the training frames is unseen; 0 for learning all.
         rounds: fractions of the run at which the unseen takes the look of the seen, ascending.
     """
 
@@ -56,7 +56,10 @@ class Unseen:
 
     def __init__(self, avatar: Avatar, capture: Capture, split: Split, config: UnseenConfig) -> None:
         shaped = load_body(avatar.rig).shaped(capture.shape)  # as captured: corrections change from step to step
-        self._is_seen = (_shares(shaped, capture, split) >= config.min_share).to(avatar.device)
+        is_seen = _shares(shaped, capture, split) >= config.min_share
+        if not is_seen.any():
+            raise ValueError(f"split {split.name!r}: no camera sees the body; check poses and calibration")
+        self._is_seen = is_seen.to(avatar.device)
         self._places = _places(shaped.posed(shaped.rest_pose())).to(avatar.device)
         self._of: tuple[Tensor, Tensor] | None = None
         self._blind_control: Int[Tensor, " m"] | None = None
@@ -116,13 +119,14 @@ class Unseen:
 
 @torch.no_grad()
 def _shares(shaped: ShapedBody, capture: Capture, split: Split) -> Float[Tensor, " v"]:
-    """Share of the training pictures, or of an even selection of them, that show each vertex of the naked body."""
-    pairs = split.pairs()
-    chosen = pairs[:: max(1, len(pairs) // _PICTURES)]
+    """Share of the training frames, or of an even selection of them, in which a camera shows each naked vertex."""
+    chosen = split.frame_ids[:: max(1, len(split) // _PICTURES)]
+    cameras = [capture.cameras[camera_id].scaled(_RASTER_SCALE) for camera_id in split.camera_ids]
     count = torch.zeros(len(shaped.rest.vertices))
-    for frame_id, camera_id in chosen:
-        body, camera = shaped.posed(capture.pose(frame_id)), capture.cameras[camera_id].scaled(_RASTER_SCALE)
-        count += visible_cosines(body.vertices_world, shaped.rest.faces, camera) > 0
+    for frame_id in chosen:
+        vertices = shaped.posed(capture.pose(frame_id)).vertices_world
+        looks = [visible_cosines(vertices, shaped.rest.faces, camera) > 0 for camera in cameras]
+        count += torch.stack(looks).any(0)
     return count / len(chosen)
 
 

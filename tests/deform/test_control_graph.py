@@ -101,3 +101,8 @@ def test_a_deformer_bends_by_it(
 def test_wrong_sizes_are_named(name: str, value: int) -> None:
     with pytest.raises(ValueError, match=rf"ControlGraphConfig\.{name}: expected"):
         ControlGraphConfig(**{name: value})
+
+
+def test_a_graph_without_modes_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"DeformConfig\.graph: expected correctives\.num_modes above 0"):
+        DeformConfig(graph=SMALL, correctives=CorrectivesConfig(num_modes=0))

@@ -1,0 +1,14 @@
+"""What recipes are made of."""
+
+from avatar.configs import make_recipe
+from avatar.train import FitConfig
+
+
+def test_the_hybrid_is_the_defaults() -> None:
+    assert make_recipe("hybrid", 0) == FitConfig()
+    assert make_recipe("hybrid", 7).seed == 7
+
+
+def test_refine_corrects_cameras_and_exposure_alone() -> None:
+    refine = make_recipe("hybrid", 0, refine=True).avatar.refine
+    assert (refine.cameras, refine.exposure, refine.poses, refine.joints) == (True, True, False, False)
