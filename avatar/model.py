@@ -14,6 +14,8 @@ from avatar.geometry import SH_C0
 from avatar.render import Exposure
 from avatar.structs import Body, Gaussians, Mesh, Pose, Rendering, Shape, map_tensors
 
+_MOST_FRAMES = 2**24  # whole numbers that single precision tells apart
+
 
 @dataclass(frozen=True, kw_only=True)
 class AvatarConfig:
@@ -66,6 +68,8 @@ class Avatar(nn.Module):
         expected, found = (len(self.frame_ids), joints, 4), tuple(poses.local_quats.shape)
         if found != expected:
             raise ValueError(f"poses.local_quats: expected {expected}, one pose for each of frame_ids, got {found}")
+        if len(set(self.frame_ids)) < found[0] or not all(0 <= frame < _MOST_FRAMES for frame in self.frame_ids):
+            raise ValueError(f"frame_ids: expected different numbers from 0 to {_MOST_FRAMES - 1}, got others")
         template = self._shaped.rest
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
@@ -110,14 +114,17 @@ class Avatar(nn.Module):
         return scene
 
     @torch.no_grad()
-    def clothed_mesh(self, pose: Pose | None = None, surface: Gaussians | None = None) -> Mesh:
+    def clothed_mesh(
+        self, pose: Pose | None = None, surface: Gaussians | None = None, camera: str | None = None
+    ) -> Mesh:
         """The template in clothes and hair, coloured, with the body's own vertices: in the world, or canonical.
 
+        ``camera`` as for ``body``.
         Give ``surface``, which is ``clothed_surface(avatar.canonical)``, to save its time where many poses are wanted.
         """
         surface = surface or clothed_surface(self.canonical)
         if pose is not None:
-            posed = self.deform(surface, self.body(self.shape, pose))
+            posed = self.deform(surface, self.body(self.shape, pose, camera))
             assert isinstance(posed, Gaussians)
             surface = posed
         colors = (surface.sh[:, 0] * SH_C0 + 0.5).clamp(0, 1)

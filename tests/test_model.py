@@ -236,3 +236,14 @@ def test_on_cuda_it_poses_as_on_the_cpu() -> None:
     here, there = avatar(FULL).posed(pose), avatar(FULL).to("cuda").posed(pose.to("cuda"))
     for name in ("means", "quats", "scales", "opacities", "sh"):
         torch.testing.assert_close(getattr(there, name).cpu(), getattr(here, name), atol=2e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("frame_ids", [(0, 0, 1), (0, 1, 2**24), (-1, 0, 1)])
+def test_frames_that_cannot_be_told_apart_are_refused(frame_ids: tuple[int, ...]) -> None:
+    model = load_body("cmu_mb")
+    rest = model.rest_pose()
+    poses = Pose(
+        local_quats=rest.local_quats.expand(3, -1, -1), root_position_world=rest.root_position_world.expand(3, -1)
+    )
+    with pytest.raises(ValueError, match="frame_ids: expected different numbers"):
+        Avatar(shape=model.default_shape(), poses=poses, frame_ids=frame_ids, config=PLAIN, rig="cmu_mb")

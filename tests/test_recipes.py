@@ -1,6 +1,7 @@
 """What recipes are made of."""
 
 from avatar.configs import make_recipe
+
 from avatar.train import FitConfig
 
 

@@ -35,7 +35,7 @@ class FitCommand:
         budget_seconds: stop after so much training.
         steps: stop after so many steps; by default 4000 where no budget is given.
         device: where: cpu, or cuda with the extra of that name installed.
-        refine: also learn small corrections of cameras and exposure; for filmed captures.
+        refine: also learn small corrections of cameras and exposure; for filmed captures with two cameras or more.
         seed: of everything random.
         overwrite: delete the fit that the run folder holds, and begin anew.
     """

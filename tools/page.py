@@ -65,7 +65,8 @@ def normals_of(avatar: Avatar, knows_frames: bool) -> Callable[[Frame], Float[Te
 
     def draw(frame: Frame) -> Float[Tensor, "h w 3"]:
         pose = frame.pose if knows_frames else replace(frame.pose, frame_id=None)
-        return normal_map(avatar.clothed_mesh(pose.to(avatar.device), surface), frame.camera.to(avatar.device))
+        mesh = avatar.clothed_mesh(pose.to(avatar.device), surface, frame.camera.name if knows_frames else None)
+        return normal_map(mesh, frame.camera.to(avatar.device))
 
     return draw
 

@@ -30,8 +30,8 @@ def pose_causes(comparison: Comparison, config: CauseConfig) -> list[Cause]:
         Cause(
             kind="pose",
             what=what,
-            sentence=f"{what[0].upper()}{what[1:]}: the pose is off{_where(comparison, is_off)}. Correct it, let the "
-            "fit refine poses, or leave it out.",
+            sentence=f"{what[0].upper()}{what[1:]}: the pose is off{_where(comparison, is_off)}. Correct it "
+            "or leave it out.",
             evidence="intersection over union of coverage and mask {} against {} in the other frames; share of the "
             "naked body outside the mask {} against {}; {} frames looked at".format(*figures, len(comparison.frames)),
             share=sum(comparison.excess(0, row) for row in rows),
@@ -88,7 +88,8 @@ def cloth_causes(comparison: Comparison, config: CauseConfig) -> list[Cause]:
     is_known = comparison.is_known()
     if not is_known.any():
         return []
-    motions = np.nan_to_num(np.nanmedian(comparison("parts.motion_px")[:, is_known], (0, 1)))
+    table = comparison("parts.motion_px")[:, is_known].reshape(-1, len(PARTS))
+    motions = np.array([np.median(seen) if len(seen := column[np.isfinite(column)]) else 0.0 for column in table.T])
     errors = np.nansum(comparison("parts.error"), (0, 1)) / comparison.total
     moving = [i for i in np.argsort(-errors) if motions[i] > config.motion_px and errors[i] > PART_ERROR]
     if not moving:

@@ -96,7 +96,7 @@ def _calibration(comparison: Comparison, config: CauseConfig) -> list[Cause]:
         Cause(
             kind="calibration",
             what=(name := comparison.cameras[camera]),
-            sentence=f"{name} is {' and '.join(texts)}: check its calibration, or let the fit correct cameras.",
+            sentence=f"{name} is {' and '.join(texts)}: check its calibration, or fit again with --refine.",
             evidence="where its pictures lie against their renderings, median over frames: "
             "{:+.2f} px right, {:+.2f} px down".format(*shifts.value[camera])
             + f", ± {shifts.error[camera]:.2f} px; scale {scales.value[camera, 0]:.4f}",
@@ -138,7 +138,7 @@ def _colours(comparison: Comparison, camera: int, ratios: Float[np.ndarray, " d"
         kind="colour",
         what=name,
         sentence=f"The pictures of {name} {'have another tint' if is_tint else f'are {by}'} than their renderings: "
-        "lock exposure and white balance, or let the fit correct colours.",
+        "lock exposure and white balance, or fit again with --refine.",
         evidence=f"picture over rendering in red / green / blue {_triple(ratios)}; best gain {_triple(gain)}, offset "
         f"{_triple(offset)}",
         share=max(0.0, float(np.nansum(saved)) / comparison.total),

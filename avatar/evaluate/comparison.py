@@ -11,6 +11,8 @@ MIN_EXPLAINED = 0.6  # of the variance of brightness; 0.75 and more where a fit 
 
 Table = Float[np.ndarray, "f c"]
 
+_WIDTHS = {"alignment.shift_px": 2, "colour.ratio": 3, "colour.gain": 3, "colour.offset": 3}  # where no picture has any
+
 
 class Comparison:
     """Figures of a diagnosis as arrays of frames x cameras; NaN where a figure is missing.
@@ -29,7 +31,8 @@ class Comparison:
     def __call__(self, name: str) -> np.ndarray:
         """A figure by its place in ``PictureCheck`` (``outline.iou``); a trailing axis where it has several values."""
         rows = [[_figure(self._pictures.get((f, c)), name) for c in self.cameras] for f in self.frames]
-        size = max((len(value) for row in rows for value in row if isinstance(value, tuple)), default=0)
+        found = (len(value) for row in rows for value in row if isinstance(value, tuple))
+        size = max(found, default=_WIDTHS.get(name, 0))
         missing = (np.nan,) * size if size else np.nan
         return np.array([[missing if value is None else value for value in row] for row in rows], dtype=float)
 
@@ -69,7 +72,7 @@ def typical(values: Float[np.ndarray, "f ..."]) -> tuple[Float[np.ndarray, " k"]
     values = values.reshape(len(values), -1)
     values = values[np.isfinite(values).all(1)]
     if not len(values):
-        return np.zeros(values.shape[1]), np.full(values.shape[1], np.inf)
+        return np.full(values.shape[1], np.nan), np.full(values.shape[1], np.inf)
     median = np.median(values, 0)
     deviation = 1.4826 * np.median(np.abs(values - median), 0)
     return median, 1.25 * deviation / np.sqrt(len(values))

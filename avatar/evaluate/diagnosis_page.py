@@ -50,8 +50,9 @@ def _share(kind: str, share: float) -> str:
 
 def _all_well(comparison: Comparison) -> str:
     shifts = [np.hypot(*typical(comparison("alignment.shift_px")[:, c])[0]) for c in range(len(comparison.cameras))]
+    most = max((shift for shift in shifts if np.isfinite(shift)), default=0.0)
     return (
-        f"Nothing is wrong with cameras, masks, colours and poses: no camera is shifted by more than {max(shifts):.1f} "
+        f"Nothing is wrong with cameras, masks, colours and poses: no camera is shifted by more than {most:.1f} "
         f"px, outlines agree in all frames, colours match. What error is left is on {_places(comparison)}: more steps "
         "may help there."
     )

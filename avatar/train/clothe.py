@@ -68,7 +68,10 @@ class _Outline(NamedTuple):
 
 @torch.no_grad()
 def clothe(avatar: Avatar, capture: Capture, split: Split, config: ClotheConfig) -> Float[Tensor, "v 3"]:
-    """The displacement of an avatar's template, metres, with which its silhouettes are those of a split's masks."""
+    """The displacement of an avatar's template, metres, with which its silhouettes are those of a split's masks.
+
+    The avatar must be on the CPU.
+    """
     template = avatar.template
     vertices, tension = template.vertices, membrane(template)
     area = float(triangle_areas(vertices, template.faces).sum())
@@ -91,7 +94,7 @@ def _spread(ids: tuple[int, ...], count: int) -> list[int]:
 
 def _outline(avatar: Avatar, frame: Frame, displacement: Tensor, normals: Tensor, config: ClotheConfig) -> _Outline:
     faces, camera = avatar.template.faces, frame.camera
-    body = avatar.body(avatar.shape, frame.pose.to(avatar.device))
+    body = avatar.body(avatar.shape, frame.pose)
     clothed = avatar.template.vertices + displacement
     points, moved = (
         transform_points(camera.camera_from_world, _posed(avatar, vertices, body))

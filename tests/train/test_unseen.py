@@ -90,3 +90,21 @@ def test_a_fit_completes_as_often_as_asked(start: Start, recipe: FitConfig, tmp_
 def test_wrong_settings_are_named(name: str, value: object) -> None:
     with pytest.raises(ValueError, match=rf"UnseenConfig\.{name}: expected"):
         UnseenConfig(**{name: value})
+
+
+def test_every_camera_looks_at_the_frames_chosen(sample: Capture, fit: Fit) -> None:
+    """However many frames there are: skin that the second of two cameras shows is seen."""
+    frames = tuple(range(sample.num_frames)) * 8
+    one, both = (
+        Unseen(fit.avatar, sample, Split(name="many", frame_ids=frames, camera_ids=cameras), UnseenConfig())
+        for cameras in ((0,), (0, 3))
+    )
+    assert int(both.seen(fit.avatar.canonical).sum()) > 1.1 * int(one.seen(fit.avatar.canonical).sum())
+
+
+def test_a_body_that_no_camera_sees_is_named(sample: Capture, fit: Fit) -> None:
+    behind = torch.eye(4)
+    behind[2, 3] = -50.0
+    away = replace(sample, cameras=tuple(replace(camera, camera_from_world=behind) for camera in sample.cameras))
+    with pytest.raises(ValueError, match="split 'front': no camera sees the body"):
+        Unseen(fit.avatar, away, FRONT, UnseenConfig())
