@@ -1,8 +1,10 @@
 """What recipes are made of."""
 
-from avatar.configs import make_recipe
+from importlib import import_module
 
 from avatar.train import FitConfig
+
+make_recipe = import_module("avatar.configs").make_recipe
 
 
 def test_the_hybrid_is_the_defaults() -> None:

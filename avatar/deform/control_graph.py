@@ -4,7 +4,6 @@ What lies between nodes follows their blend, positions and covariances alike (Su
 of DreamMesh4D, Li et al. 2024, section 3.3).
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
@@ -12,11 +11,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from avatar.engine import SparseMap
-from avatar.geometry import (
-    farthest_point_sampling,
-    matrices_from_axis_angles,
-)
-from avatar.structs import Binding, Gaussians, Mesh
+from avatar.geometry import farthest_point_sampling, matrices_from_axis_angles
+from avatar.structs import Gaussians, Mesh
 
 from .geodesics import falloff_weights, geodesic_distances
 
@@ -65,7 +61,6 @@ class ControlGraph(nn.Module):
         influences = falloff_weights(_bridged(distances, template, chosen), config.neighbours)
         self.to_vertices = SparseMap(*influences, len(chosen))
         self.modes = nn.Parameter(torch.zeros(num_modes, len(chosen), 12))
-        self._to_gaussians: tuple[Binding, SparseMap] | None = None
 
     def vertex_motion(self, coefficients: Float[Tensor, " k"]) -> Float[Tensor, "v 12"]:
         """Of every vertex, the linear map ``A`` row by row and the shift ``b`` of ``A x + b``."""
@@ -85,24 +80,16 @@ class ControlGraph(nn.Module):
         """The rotation that every vertex makes: the blend of its nodes' rotation vectors."""
         return matrices_from_axis_angles(self.to_vertices(self._field(coefficients)[:, 3:6] * _TURN_RAD))
 
-    def forward(self, gaussians: Gaussians, coefficients: Float[Tensor, " k"]) -> Gaussians:
-        """Gaussians on the template moved in the canonical pose; their covariances by the same linear map."""
-        assert gaussians.binding is not None
-        motion = self._interpolate(gaussians.binding)(self.vertex_motion(coefficients))
+    def forward(self, gaussians: Gaussians, coefficients: Float[Tensor, " k"], from_vertices: SparseMap) -> Gaussians:
+        """Gaussians on the template moved in the canonical pose; their covariances by the same linear map.
+
+        ``from_vertices`` interpolates from the template's vertices to them.
+        """
+        motion = from_vertices(self.vertex_motion(coefficients))
         return replace(gaussians, means=_moved(gaussians.means, motion), linear=motion[:, :9].view(-1, 3, 3))
 
     def _field(self, coefficients: Float[Tensor, " k"]) -> Float[Tensor, "m 12"]:
         return (coefficients @ self.modes.flatten(1)).view(self.modes.shape[1:])
-
-    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "ControlGraph":
-        self._to_gaussians = None
-        return super()._apply(fn, recurse)
-
-    def _interpolate(self, binding: Binding) -> SparseMap:
-        if self._to_gaussians is None or self._to_gaussians[0] is not binding:
-            corners = binding.template.faces[binding.triangles]
-            self._to_gaussians = (binding, SparseMap(corners, binding.barycentrics, len(binding.template.vertices)))
-        return self._to_gaussians[1]
 
 
 def _moved(points: Float[Tensor, "n 3"], motion: Float[Tensor, "n 12"]) -> Float[Tensor, "n 3"]:

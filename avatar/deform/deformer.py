@@ -76,14 +76,14 @@ class Deformer(nn.Module):
         binding = gaussians.binding
         if binding is None:
             raise ValueError("Deformer: expected Gaussians bound to a mesh, got free ones")
+        weights, from_vertices = self._at_gaussians(binding, body)
         means, linear, extra = gaussians.means, gaussians.linear, None
         if self.correctives is not None:
             if self.graph is not None:
-                motion = self.graph(gaussians, self.correctives.coefficients(body.pose))
+                motion = self.graph(gaussians, self.correctives.coefficients(body.pose), from_vertices)
                 means, linear = motion.means, motion.linear
             means, extra = self.correctives(body.pose, binding, means)
         rest = Skinnable(means, gaussians.quats, binding.normals, linear)
-        weights, from_vertices = self._at_gaussians(binding, body)
         mix = self.mix_logits
         skinning = self.config.skinning if mix is None else from_vertices(mix[:, None])[:, 0].sigmoid()
         posed = skin(rest, weights, body, skinning, self.config.covariance)

@@ -253,6 +253,7 @@ def test_on_a_flat_side_only_the_height_is_left() -> None:
 def test_roots_come_nearer_or_stay_until_they_rest() -> None:
     """Above an edge at a right angle there is no place under a Gaussian, and yet its root does not go to and fro."""
     canonical = shaken(hybrid(400))
+    is_same = torch.zeros(400, dtype=torch.bool)
     for _ in range(25):
         before, roots = canonical.offsets[:, :2].norm(dim=1).clone(), canonical.roots.clone()
         canonical.walk()
