@@ -32,7 +32,7 @@ class FitCommand:
         capture: folder of the capture.
         run: folder for checkpoints, events and the report.
         split: pictures to fit to; by default train_dense, or train where the capture has no such split.
-        budget_seconds: stop after so much training.
+        budget_seconds: stop after so much training, or earlier where more would only over-fit one camera.
         steps: stop after so many steps; by default 4000 where no budget is given.
         device: where: cpu, or cuda with the extra of that name installed.
         refine: also learn small corrections of cameras and exposure; for filmed captures with two cameras or more.

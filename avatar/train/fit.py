@@ -34,6 +34,7 @@ from .schedule import Schedule
 from .unseen import Unseen, UnseenConfig
 
 _EVENT_STEPS = 10
+_MOST_PASSES = 60  # over the pictures of one camera; of c cameras c^2 as many
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -208,8 +209,16 @@ class Fit:
 
     @property
     def fraction(self) -> float:
-        """How much of the run is over, 0 to 1."""
-        return self.limits.fraction(self.step, self.seconds)
+        """How much of the run is over, 0 to 1.
+
+        A run limited by time ends earlier where more passes over few pictures would only fit them by heart: from one
+        camera novel views are best after 60.
+        """
+        fraction = self.limits.fraction(self.step, self.seconds)
+        if self.limits.budget_seconds is None:
+            return fraction
+        most_steps = _MOST_PASSES * len(self.split.camera_ids) ** 2 * len(self.pairs)
+        return min(1.0, max(fraction, self.step / most_steps))
 
     def __iter__(self) -> Iterator[StepReport]:
         """Take steps until the limit, and one at least; checkpoints are written on the way and at the end."""

@@ -313,3 +313,15 @@ def test_on_cuda_it_learns_as_much_and_the_cpu_takes_it_up(sample, corner, recip
     here = Fit(sample, corner, tmp_path, recipe, Limits(steps=36))
     assert here.step == 30
     assert [report.step for report in here] == [31, 32, 33, 34, 35, 36]
+
+
+def test_a_single_camera_is_not_learnt_by_heart(sample: Capture, recipe: FitConfig, tmp_path: Path) -> None:
+    """A budget of time that is not used up: sixty passes over one picture, and sixteen times as many over four."""
+    one = Split(name="one", frame_ids=(0,), camera_ids=(0,))
+    quick = replace(recipe, adapt=replace(recipe.adapt, rounds=0, walk_every=0))
+    fit = Fit(sample, one, tmp_path / "one", quick, Limits(steps=None, budget_seconds=1000.0))
+    assert sum(1 for _ in fit) == 60
+    four = replace(one, camera_ids=(0, 1, 2, 3))
+    fit = Fit(sample, four, tmp_path / "four", quick, Limits(steps=None, budget_seconds=1000.0))
+    fit.step = 60 * 16 * 4 - 1
+    assert 0.99 < fit.fraction < 1
