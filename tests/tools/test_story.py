@@ -33,7 +33,7 @@ def fitted(run: Path, command: Command, capture: Path) -> Path:
 def test_fit_interrupted_goes_on(
     command: Command, capture: Path, run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
-    frame = Fit.frame
+    frame, before = Fit.frame, signal.getsignal(signal.SIGINT)
 
     def interrupted(self: Fit, step: int) -> object:
         if step == 4:
@@ -46,7 +46,7 @@ def test_fit_interrupted_goes_on(
     assert "The same command goes on from here" in capsys.readouterr().out
     assert [path.name for path in run.glob("checkpoint-*")] == ["checkpoint-0000005"]
     monkeypatch.undo()
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGINT) is before
     assert command(*words) == 0
     said = capsys.readouterr().out
     assert "goes on from step 5" in said
