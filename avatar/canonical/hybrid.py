@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from avatar.engine import SparseMap, on_frames
+from avatar.engine import on_frames
 from avatar.geometry import (
     SH_C0,
     WalkableSurface,
@@ -113,7 +113,6 @@ class Hybrid(nn.Module):
         template, frames = self.template, self._triangle_frames[self.triangles]
         corners = template.faces[self.triangles]
         self.roots = interpolate(template.vertices, corners, self.barycentrics)
-        self._from_vertices = SparseMap(corners, self.barycentrics, len(template.vertices))
         self._frame_quats = quats_from_matrices(frames)
         self.binding = Binding(
             template=template, triangles=self.triangles, barycentrics=self.barycentrics, normals=frames[..., 2]
@@ -128,7 +127,7 @@ class Hybrid(nn.Module):
 
     def forward(self) -> Gaussians:
         """The Gaussians in the canonical pose."""
-        surface = self._from_vertices(self.displacement, base=self.roots)
+        surface = self.binding.from_vertices(self.displacement, base=self.roots)
         turns, scales = self._shapes()
         means, quats = on_frames(self._frame_quats, surface, self.offsets, turns)
         dc = ((self.colors - 0.5) / SH_C0)[:, None]
@@ -179,7 +178,7 @@ class Hybrid(nn.Module):
         """
         template, frames = self.template, self._triangle_frames
         steps = (frames[self.triangles] @ self.offsets[..., None])[..., 0]
-        means = self._from_vertices(self.displacement, base=self.roots) + steps
+        means = self.binding.from_vertices(self.displacement, base=self.roots) + steps
         there = WalkableSurface(template.vertices, template.faces).walk(self.triangles, self.barycentrics, steps)
         surface = interpolate(
             template.vertices + self.displacement, template.faces[there.triangles], there.barycentrics

@@ -80,12 +80,10 @@ class ControlGraph(nn.Module):
         """The rotation that every vertex makes: the blend of its nodes' rotation vectors."""
         return matrices_from_axis_angles(self.to_vertices(self._field(coefficients)[:, 3:6] * _TURN_RAD))
 
-    def forward(self, gaussians: Gaussians, coefficients: Float[Tensor, " k"], from_vertices: SparseMap) -> Gaussians:
-        """Gaussians on the template moved in the canonical pose; their covariances by the same linear map.
-
-        ``from_vertices`` interpolates from the template's vertices to them.
-        """
-        motion = from_vertices(self.vertex_motion(coefficients))
+    def forward(self, gaussians: Gaussians, coefficients: Float[Tensor, " k"]) -> Gaussians:
+        """Gaussians on the template moved in the canonical pose; their covariances by the same linear map."""
+        assert gaussians.binding is not None
+        motion = gaussians.binding.from_vertices(self.vertex_motion(coefficients))
         return replace(gaussians, means=_moved(gaussians.means, motion), linear=motion[:, :9].view(-1, 3, 3))
 
     def _field(self, coefficients: Float[Tensor, " k"]) -> Float[Tensor, "m 12"]:

@@ -7,7 +7,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from avatar.engine import Covariance, Skinnable, SparseMap, relight
+from avatar.engine import Covariance, Skinnable, relight
 from avatar.structs import Binding, Body, Gaussians, Mesh, Pose
 
 from .control_graph import ControlGraph, ControlGraphConfig
@@ -57,7 +57,7 @@ class Deformer(nn.Module):
         if isinstance(config.skinning, LearnedMix):
             start = torch.tensor(config.skinning.initial_dqs_fraction).logit()
             self.mix_logits = nn.Parameter(start.repeat(len(template.vertices)))
-        self._weights: tuple[Binding, SkinWeights, SparseMap] | None = None
+        self._weights: tuple[Binding, SkinWeights] | None = None
 
     def forward(self, scene: Gaussians | Mesh, body: Body) -> Gaussians | Mesh:
         """The scene in the pose of ``body``, world metres. ValueError for Gaussians bound to no mesh."""
@@ -76,25 +76,21 @@ class Deformer(nn.Module):
         binding = gaussians.binding
         if binding is None:
             raise ValueError("Deformer: expected Gaussians bound to a mesh, got free ones")
-        weights, from_vertices = self._at_gaussians(binding, body)
         means, linear, extra = gaussians.means, gaussians.linear, None
         if self.correctives is not None:
             if self.graph is not None:
-                motion = self.graph(gaussians, self.correctives.coefficients(body.pose), from_vertices)
+                motion = self.graph(gaussians, self.correctives.coefficients(body.pose))
                 means, linear = motion.means, motion.linear
             means, extra = self.correctives(body.pose, binding, means)
         rest = Skinnable(means, gaussians.quats, binding.normals, linear)
         mix = self.mix_logits
-        skinning = self.config.skinning if mix is None else from_vertices(mix[:, None])[:, 0].sigmoid()
-        posed = skin(rest, weights, body, skinning, self.config.covariance)
+        skinning = self.config.skinning if mix is None else binding.from_vertices(mix[:, None])[:, 0].sigmoid()
+        posed = skin(rest, self._skin_weights(binding, body), body, skinning, self.config.covariance)
         lit = self.light or partial(relight, coefficients=None)
         sh = lit(gaussians.sh, extra, posed.normals)
         return replace(gaussians, means=posed.points, quats=posed.quats, sh=sh, linear=posed.linear)
 
-    def _at_gaussians(self, binding: Binding, body: Body) -> tuple[SkinWeights, SparseMap]:
-        """Their skinning weights and the map from the template's vertices; made again when the binding changes."""
+    def _skin_weights(self, binding: Binding, body: Body) -> SkinWeights:
         if self._weights is None or self._weights[0] is not binding:
-            corners = binding.template.faces[binding.triangles]
-            from_vertices = SparseMap(corners, binding.barycentrics, len(binding.template.vertices))
-            self._weights = (binding, SkinWeights.of_binding(binding, body), from_vertices)
-        return self._weights[1:]
+            self._weights = (binding, SkinWeights.of_binding(binding, body))
+        return self._weights[1]

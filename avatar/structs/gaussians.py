@@ -1,9 +1,12 @@
 """3D Gaussians, optionally bound to the triangles of a mesh."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 from jaxtyping import Float, Int
 from torch import Tensor
+
+from avatar.engine import SparseMap
 
 from .mesh import Mesh
 
@@ -23,6 +26,11 @@ class Binding:
     triangles: Int[Tensor, " n"]
     barycentrics: Float[Tensor, "n 3"]
     normals: Float[Tensor, "n 3"]
+
+    @cached_property
+    def from_vertices(self) -> SparseMap:
+        """Interpolates what is given at the template's vertices to the Gaussians."""
+        return SparseMap(self.template.faces[self.triangles], self.barycentrics, len(self.template.vertices))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from avatar.deform import ControlGraph, ControlGraphConfig, CorrectivesConfig, DeformConfig, Deformer
-from avatar.engine import SparseMap
 from avatar.geometry import matrices_from_axis_angles
 from avatar.structs import Body, Gaussians, Mesh, Pose
 
@@ -19,14 +18,6 @@ ONE = torch.ones(1)
 @pytest.fixture
 def graph(tube: Mesh) -> ControlGraph:
     return ControlGraph(tube, 1, SMALL)
-
-
-def moved_by(graph: ControlGraph, gaussians: Gaussians) -> Gaussians:
-    """With the one mode that there is."""
-    binding = gaussians.binding
-    assert binding is not None
-    corners = binding.template.faces[binding.triangles]
-    return graph(gaussians, ONE, SparseMap(corners, binding.barycentrics, len(binding.template.vertices)))
 
 
 def set_motion(graph: ControlGraph, linear: Tensor, centre: Tensor) -> None:
@@ -40,7 +31,7 @@ def set_motion(graph: ControlGraph, linear: Tensor, centre: Tensor) -> None:
 
 @torch.no_grad()
 def test_it_starts_at_rest(graph: ControlGraph, tube: Mesh, gaussians: Gaussians) -> None:
-    moved = moved_by(graph, gaussians)
+    moved = graph(gaussians, ONE)
     torch.testing.assert_close(moved.means, gaussians.means, atol=1e-6, rtol=0)
     assert moved.linear is not None
     torch.testing.assert_close(moved.linear, torch.eye(3).expand_as(moved.linear), atol=1e-6, rtol=0)
@@ -52,7 +43,7 @@ def test_one_rigid_motion_of_all_nodes_is_that_motion(graph: ControlGraph, gauss
     turn, centre = torch.tensor([0.2, -0.4, 0.7]), torch.tensor([0.1, 0.2, 0.3])
     set_motion(graph, turn, centre)
     matrix = matrices_from_axis_angles(turn)
-    moved = moved_by(graph, gaussians)
+    moved = graph(gaussians, ONE)
     torch.testing.assert_close(moved.means, (gaussians.means - centre) @ matrix.T + centre, atol=1e-5, rtol=0)
     torch.testing.assert_close(moved.linear, matrix.expand(len(moved.means), 3, 3), atol=1e-5, rtol=0)
     torch.testing.assert_close(graph.vertex_turns(ONE)[0], matrix, atol=1e-5, rtol=0)
@@ -61,7 +52,7 @@ def test_one_rigid_motion_of_all_nodes_is_that_motion(graph: ControlGraph, gauss
 @torch.no_grad()
 def test_strain_stretches_about_the_nodes(graph: ControlGraph, gaussians: Gaussians) -> None:
     graph.modes[0, :, 6] = 1.0
-    linear = moved_by(graph, gaussians).linear
+    linear = graph(gaussians, ONE).linear
     assert linear is not None
     expected = torch.diag(torch.tensor([1.2, 1.0, 1.0]))
     torch.testing.assert_close(linear, expected.expand_as(linear), atol=1e-5, rtol=0)
@@ -81,7 +72,7 @@ def test_the_shift_of_a_linear_map_is_its_jacobian(graph: ControlGraph, gaussian
     """Of a single node's blend, the difference of two points is the linear map's."""
     torch.nn.init.normal_(graph.modes, std=0.3)
     step = torch.tensor([1e-2, -2e-2, 1e-2])
-    one, other = moved_by(graph, gaussians), moved_by(graph, replace(gaussians, means=gaussians.means + step))
+    one, other = graph(gaussians, ONE), graph(replace(gaussians, means=gaussians.means + step), ONE)
     assert one.linear is not None
     torch.testing.assert_close(other.means - one.means, one.linear @ step, atol=1e-5, rtol=0)
 
