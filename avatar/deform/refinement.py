@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from avatar.geometry import matrices_from_axis_angles, multiply_quats, quats_from_axis_angles
+from avatar.geometry import matrices_from_axis_angles, multiply_quats, quats_from_axis_angles, rigid_from_parts
 from avatar.structs import Body, Pose
 
 from .frame_regression import FrameRegression
@@ -138,9 +138,7 @@ class CameraRefinement(nn.Module):
             return body
         turn = matrices_from_axis_angles((self.turns - self.turns.mean(0))[row])
         shift = self.pivot_world - turn @ self.pivot_world + (self.shifts - self.shifts.mean(0))[row]
-        last = torch.tensor([[0.0, 0.0, 0.0, 1.0]]).to(shift)
-        motion = torch.cat([torch.cat([turn, shift[:, None]], 1), last])
-        return replace(body, posed_from_rest=motion @ body.posed_from_rest)
+        return replace(body, posed_from_rest=rigid_from_parts(turn, shift) @ body.posed_from_rest)
 
     def surprise(self) -> Float[Tensor, ""]:
         """Mean squares of the motions, in units of what is expected."""

@@ -39,6 +39,7 @@ from .topology import (
     face_neighbours,
     farthest_point_sampling,
     interior_edges,
+    side_edges,
     uniform_laplacian,
     vertex_normals,
 )
@@ -84,6 +85,7 @@ __all__ = [
     "rotate_points",
     "sample_surface",
     "sh_basis",
+    "side_edges",
     "slerp",
     "split_edges",
     "split_long_edges",

@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from .topology import edges
+from .topology import edges, side_edges
 
 # The triangles that take a triangle's place, by which of its edges are split: edges 0 to 2 run from corner to next
 # corner; 0 to 2 are its corners, 3 to 5 the middles of its edges.
@@ -23,13 +23,9 @@ def split_edges(
     Gives the new faces and, for every new vertex, the two old ones halfway between which it lies: twice itself for an
     old one, which all keep their places. ``values[ends].mean(1)`` takes anything given at the vertices along.
     """
-    ends = edges(faces)
-    width = num_vertices + 1
-    keys = ends[:, 0] * width + ends[:, 1]
-    sides = torch.stack([faces, faces.roll(-1, 1)], 2).long().sort(2).values
-    side_edges = torch.searchsorted(keys, sides[..., 0] * width + sides[..., 1])
-    middles = (num_vertices - 1 + is_split.cumsum(0))[side_edges]
-    split_sides = is_split[side_edges]
+    ends, of_sides = edges(faces), side_edges(faces)
+    middles = (num_vertices - 1 + is_split.cumsum(0))[of_sides]
+    split_sides = is_split[of_sides]
     pieces = [faces[~split_sides.any(1)].long()]
     for pattern, triangles in _PIECES.items():
         for turn in range(1 if all(pattern) else 3):

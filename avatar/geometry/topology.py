@@ -10,10 +10,26 @@ from .barycentric import triangle_normals
 
 def edges(faces: Int[Tensor, "t 3"]) -> Int[Tensor, "e 2"]:
     """Every edge once, the smaller vertex first, rows in ascending order."""
-    sides = torch.cat([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]]).long().sort(dim=1).values
-    width = sides.max() + 1
-    keys = torch.unique(sides[:, 0] * width + sides[:, 1])  # one number a side: much faster than rows
+    keys, width = _side_keys(faces)
+    keys = torch.unique(keys)
     return torch.stack([keys // width, keys % width], dim=1)
+
+
+def side_edges(faces: Int[Tensor, "t 3"]) -> Int[Tensor, "t 3"]:
+    """Which row of ``edges(faces)`` each side of a triangle is, from corner to next corner."""
+    return torch.unique(_side_keys(faces)[0], return_inverse=True)[1]
+
+
+def _side_keys(faces: Int[Tensor, "t 3"]) -> tuple[Int[Tensor, "t 3"], Int[Tensor, ""]]:
+    """One number a side, ascending like ``edges``, which is much faster to sort than rows; and its base."""
+    sides = _sides(faces)
+    width = sides.max() + 1
+    return sides[..., 0] * width + sides[..., 1], width
+
+
+def _sides(faces: Int[Tensor, "t 3"]) -> Int[Tensor, "t 3 2"]:
+    """Vertices of the sides, from corner to next corner, the smaller first."""
+    return torch.stack([faces, faces.roll(-1, 1)], 2).long().sort(2).values
 
 
 def face_neighbours(faces: Int[Tensor, "t 3"]) -> Int[Tensor, "t 3"]:
@@ -21,7 +37,7 @@ def face_neighbours(faces: Int[Tensor, "t 3"]) -> Int[Tensor, "t 3"]:
 
     Where more than two triangles meet at an edge each gets one of the others.
     """
-    sides = torch.stack([faces, faces.roll(-1, 1)], 2).long().sort(2).values.flatten(0, 1)
+    sides = _sides(faces).flatten(0, 1)
     keys, order = (sides[:, 0] * (int(faces.max()) + 1 if len(faces) else 1) + sides[:, 1]).sort(stable=True)
     is_pair = keys[1:] == keys[:-1]
     owners, neighbours = order // 3, torch.full_like(order, -1)
@@ -46,7 +62,7 @@ def uniform_laplacian(values: Float[Tensor, "*b v d"], edges: Int[Tensor, "e 2"]
 
 def interior_edges(faces: Int[Tensor, "t 3"]) -> tuple[Int[Tensor, "e 2"], Int[Tensor, "e 2"]]:
     """Every edge between two triangles once: its vertices, the smaller first, and the triangles."""
-    sides = torch.stack([faces, faces.roll(-1, 1)], 2).long().sort(2).values.flatten(0, 1)
+    sides = _sides(faces).flatten(0, 1)
     others = face_neighbours(faces).flatten()
     owners = torch.arange(len(others), device=faces.device) // 3
     is_first = owners < others
@@ -57,17 +73,14 @@ def cotangent_weights(
     vertices: Float[Tensor, "v 3"], faces: Int[Tensor, "t 3"]
 ) -> tuple[Int[Tensor, "e 2"], Float[Tensor, " e"]]:
     """``edges(faces)``, and for each ``(cot a + cot b) / 2`` of the angles opposite it: negative over obtuse ones."""
-    ends = edges(faces)
-    width = ends.max() + 1
-    keys = ends[:, 0] * width + ends[:, 1]
+    ends, rows = edges(faces), side_edges(faces)
     weights = torch.zeros_like(vertices[:1, 0]).expand(len(ends))
     for corner in range(3):
         apex, start, end = (faces[:, (corner + turn) % 3].long() for turn in range(3))
         left, right = vertices[start] - vertices[apex], vertices[end] - vertices[apex]
         doubled_areas = torch.linalg.vector_norm(torch.linalg.cross(left, right), dim=-1)
         halves = 0.5 * (left * right).sum(-1) / doubled_areas.clamp_min(1e-12)
-        rows = torch.searchsorted(keys, torch.minimum(start, end) * width + torch.maximum(start, end))
-        weights = weights.index_add(0, rows, halves)
+        weights = weights.index_add(0, rows[:, (corner + 1) % 3], halves)
     return ends, weights
 
 

@@ -64,8 +64,8 @@ class Arap:
     def __init__(self, template: Mesh) -> None:
         vertices = template.vertices
         ends, weights = cotangent_weights(vertices, template.faces)
-        self._starts = torch.cat([ends[:, 0], ends[:, 1]])
         both = torch.cat([ends, ends.flip(1)])
+        self._starts = both[:, 0]
         self._edges = vertices[both[:, 0]] - vertices[both[:, 1]]
         weights = weights.clamp(min=0).repeat(2)
         total = (weights * self._edges.square().sum(1)).sum()

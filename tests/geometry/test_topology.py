@@ -11,6 +11,7 @@ from avatar.geometry import (
     edges,
     farthest_point_sampling,
     interior_edges,
+    side_edges,
     uniform_laplacian,
     vertex_normals,
 )
@@ -153,3 +154,9 @@ def test_interior_edges_of_a_closed_surface_are_all() -> None:
     assert torch.bincount(triangles.flatten()).tolist() == [3] * len(faces)
     shared = (faces[triangles][..., None] == ends[:, None, None]).flatten(2, 3).sum(2)
     assert bool((shared == 2).all())
+
+
+def test_sides_find_their_edges() -> None:
+    _, faces = icosphere(2)
+    ends = edges(faces)[side_edges(faces)]
+    assert torch.equal(ends, torch.stack([faces, faces.roll(-1, 1)], 2).sort(2).values)
