@@ -5,8 +5,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from avatar.body import AnnyBody
-from avatar.engine import rasterize_mesh
-from avatar.geometry import project, transform_points
+from avatar.render import view_mesh
 from avatar.structs import Body, Camera
 
 _LIMBS = {
@@ -44,9 +43,7 @@ def part_of_vertices(body: AnnyBody, vertices_rest: Float[Tensor, "v 3"]) -> Int
 
 def seen_triangles(body: Body, camera: Camera) -> Int[Tensor, "h w"]:
     """Which triangle of the naked body each pixel sees, -1 beside it; on the CPU."""
-    points = transform_points(camera.camera_from_world, body.vertices_world.cpu())
-    pixels, depths = project(points, camera.intrinsics_px)
-    return rasterize_mesh(pixels, depths, body.rest.faces.cpu(), camera.height, camera.width).triangles
+    return view_mesh(body.vertices_world.cpu(), body.rest.faces.cpu(), camera).raster.triangles
 
 
 _SIDES = ("left", "right")

@@ -5,12 +5,10 @@ import math
 import cv2
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
-from torch import Tensor
+from jaxtyping import UInt8
 
-from avatar.engine import rasterize_mesh
-from avatar.geometry import interpolate, project, transform_points, vertex_normals
-from avatar.render import framing_distance, orbit
+from avatar.geometry import interpolate, transform_directions, vertex_normals
+from avatar.render import framing_distance, orbit, view_mesh
 from avatar.structs import Camera
 
 from .coverage import Coverage
@@ -41,13 +39,12 @@ def colour_scale() -> str:
 
 def _view(coverage: Coverage, camera: Camera) -> UInt8[np.ndarray, "h w 4"]:
     template = coverage.template
-    points = transform_points(camera.camera_from_world, template.vertices)
-    pixels, depths = project(points, camera.intrinsics_px)
-    raster = rasterize_mesh(pixels, depths, template.faces, camera.height, camera.width)
+    raster = view_mesh(template.vertices, template.faces, camera).raster
     is_body = raster.triangles >= 0
     corners = template.faces[raster.triangles[is_body]]
     weights = raster.barycentrics[is_body]
-    facing = -_turned(camera, vertex_normals(template.vertices, template.faces))[:, 2]
+    normals = vertex_normals(template.vertices, template.faces)
+    facing = -transform_directions(camera.camera_from_world, normals)[:, 2]
     values = torch.stack([coverage.share, (coverage.num_cameras == 0).float(), facing], -1)
     share, unseen, light = interpolate(values, corners, weights).unbind(-1)
     level = (255 * (share / coverage.most).clamp(0, 1)).byte().numpy()[:, None]
@@ -57,8 +54,3 @@ def _view(coverage: Coverage, camera: Camera) -> UInt8[np.ndarray, "h w 4"]:
     picture = np.zeros((camera.height, camera.width, 4), np.uint8)
     picture[is_body.numpy()] = np.column_stack([colours * shade, np.full(len(colours), 255)]).astype(np.uint8)
     return picture
-
-
-def _turned(camera: Camera, normals: Float[Tensor, "v 3"]) -> Float[Tensor, "v 3"]:
-    """Unit normals in the axes of a camera."""
-    return normals @ camera.camera_from_world[:3, :3].mT

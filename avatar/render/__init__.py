@@ -2,6 +2,7 @@
 
 from .cameras import framing_distance, orbit
 from .exposure import Exposure
+from .mesh_view import MeshView, view_mesh
 from .normal_map import normal_map
 from .rendering import Backend, Device, RenderConfig, load_backend, render
 from .visibility import visible_cosines
@@ -10,11 +11,13 @@ __all__ = [
     "Backend",
     "Device",
     "Exposure",
+    "MeshView",
     "RenderConfig",
     "framing_distance",
     "load_backend",
     "normal_map",
     "orbit",
     "render",
+    "view_mesh",
     "visible_cosines",
 ]

@@ -4,9 +4,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from avatar.engine import antialias, rasterize_mesh
-from avatar.geometry import project, transform_directions, transform_points, vertex_normals
+from avatar.engine import antialias
+from avatar.geometry import transform_directions, vertex_normals
 from avatar.structs import Camera, Mesh
+
+from .mesh_view import view_mesh
 
 
 @torch.no_grad()
@@ -15,9 +17,7 @@ def normal_map(mesh: Mesh, camera: Camera) -> Float[Tensor, "h w 3"]:
 
     Each runs from 0 for a normal that points the other way to 1; a surface that faces the camera is (0.5, 0.5, 1).
     """
-    points = transform_points(camera.camera_from_world, mesh.vertices)
-    pixels, depths = project(points, camera.intrinsics_px)
-    raster = rasterize_mesh(pixels, depths, mesh.faces, camera.height, camera.width)
+    pixels, _, raster = view_mesh(mesh.vertices, mesh.faces, camera)
     normals = transform_directions(camera.camera_from_world, vertex_normals(mesh.vertices, mesh.faces))
     colors = 0.5 + 0.5 * normals * normals.new_tensor([1.0, -1.0, -1.0])
     corners = colors[mesh.faces[raster.triangles.clamp(min=0)]]

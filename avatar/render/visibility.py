@@ -5,9 +5,10 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from avatar.engine import rasterize_mesh
-from avatar.geometry import project, transform_points, vertex_normals
+from avatar.geometry import vertex_normals
 from avatar.structs import Camera
+
+from .mesh_view import view_mesh
 
 DEPTH_TOLERANCE_M = 0.02
 """How far behind the nearest surface a vertex still counts as that surface."""
@@ -23,8 +24,7 @@ def visible_cosines(
 
     Hidden is what lies behind another part of the mesh, is turned away, or is outside the picture.
     """
-    pixels, depths = project(transform_points(camera.camera_from_world, vertices_world), camera.intrinsics_px)
-    raster = rasterize_mesh(pixels, depths, faces, camera.height, camera.width)
+    pixels, depths, raster = view_mesh(vertices_world, faces, camera)
     x, y = pixels.floor().long().unbind(-1)
     is_inside = (x >= 0) & (x < camera.width) & (y >= 0) & (y < camera.height) & (depths > 0)
     nearest = raster.depths[y.clamp(0, camera.height - 1), x.clamp(0, camera.width - 1)]

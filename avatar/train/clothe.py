@@ -18,9 +18,9 @@ from scipy.sparse.linalg import splu
 from torch import Tensor
 
 from avatar.canonical import membrane
-from avatar.engine import rasterize_mesh
 from avatar.geometry import project, transform_points, triangle_areas, vertex_normals
 from avatar.model import Avatar
+from avatar.render import view_mesh
 from avatar.structs import Body, Capture, Frame, Mesh, Split
 
 _STEP_PX = 0.5
@@ -96,18 +96,15 @@ def _outline(avatar: Avatar, frame: Frame, displacement: Tensor, normals: Tensor
     faces, camera = avatar.template.faces, frame.camera
     body = avatar.body(avatar.shape, frame.pose)
     clothed = avatar.template.vertices + displacement
-    points, moved = (
-        transform_points(camera.camera_from_world, _posed(avatar, vertices, body))
-        for vertices in (clothed, clothed + 1e-3 * normals)
-    )
-    pixels, depths = project(points, camera.intrinsics_px)
-    raster = rasterize_mesh(pixels, depths, faces, camera.height, camera.width)
+    points, moved = (_posed(avatar, vertices, body) for vertices in (clothed, clothed + 1e-3 * normals))
+    pixels, _, raster = view_mesh(points, faces, camera)
+    moved_pixels, _ = project(transform_points(camera.camera_from_world, moved), camera.intrinsics_px)
     is_covered = (raster.triangles >= 0).numpy()
     rows, columns, outwards = _outline_pixels(is_covered)
     metres_per_px = (raster.depths.numpy() / float(camera.intrinsics_px[0, 0]))[rows, columns]
     steps = _walk(is_covered, frame.is_foreground.numpy(), (rows, columns), outwards, config.reach_m / metres_per_px)
     corners = faces[raster.triangles[rows, columns]].numpy()
-    speeds = ((project(moved, camera.intrinsics_px)[0] - pixels) / 1e-3).numpy()[corners]
+    speeds = ((moved_pixels - pixels) / 1e-3).numpy()[corners]
     along = (speeds * outwards[:, None]).sum(-1) * metres_per_px[:, None]
     rates = along * raster.barycentrics.numpy()[rows, columns]
     is_told = np.isfinite(steps) & (rates.sum(1) > _FACING)

@@ -9,8 +9,8 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d, pad
 
 from avatar.body import AnnyBody, ShapedBody
-from avatar.engine import rasterize_mesh
-from avatar.geometry import interpolate, project, transform_points
+from avatar.geometry import interpolate
+from avatar.render import view_mesh
 from avatar.structs import Camera, Pose
 
 from .clothes import drape, dress
@@ -57,8 +57,7 @@ class Studio:
         Both are means over ``oversampling`` squared samples a pixel.
         """
         fine = camera.scaled(float(oversampling))
-        pixels, depths = project(transform_points(fine.camera_from_world, figure.vertices), fine.intrinsics_px)
-        raster = rasterize_mesh(pixels, depths, self.faces, fine.height, fine.width)
+        pixels, _, raster = view_mesh(figure.vertices, self.faces, fine)
         is_seen = raster.triangles >= 0
         triangles, barycentrics = raster.triangles[is_seen], raster.barycentrics[is_seen]
         corners = self.faces[triangles]
