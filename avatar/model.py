@@ -119,8 +119,8 @@ class Avatar(nn.Module):
     ) -> Mesh:
         """The template in clothes and hair, coloured, with the body's own vertices: in the world, or canonical.
 
+        Give ``surface``, which is ``clothed_surface(avatar.canonical)``, to save its time where many poses are wanted;
         ``camera`` as for ``body``.
-        Give ``surface``, which is ``clothed_surface(avatar.canonical)``, to save its time where many poses are wanted.
         """
         surface = surface or clothed_surface(self.canonical)
         if pose is not None:

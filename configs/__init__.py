@@ -13,8 +13,7 @@ Recipe = Literal["hybrid"]
 
 
 def make_recipe(name: Recipe, seed: int, refine: bool = False) -> FitConfig:
-    """The config of a recipe; ``seed`` is of everything random, ``refine`` says whether cameras
-    and exposure are corrected."""
+    """The config of a recipe; ``seed`` is of everything random, ``refine`` corrects cameras and exposure."""
     match name:
         case "hybrid":
             return hybrid(seed=seed, refine=refine)

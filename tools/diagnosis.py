@@ -16,15 +16,14 @@ PREFIX = "diagnosis_"  # of the files in a run's folder evaluation; the name of 
 
 def diagnose_splits(run: Path, avatar: Avatar, capture: Capture, split: str, view: RenderFrame) -> None:
     """Look at ``split``, and at the training split unless that was done, and keep what was found in the run folder."""
+    _diagnose(run, avatar, capture, split, view)
     training = _training_split(run, capture)
-    for name in {split: True, **({training: True} if training else {})}:
-        if name == split or not _is_current(run, name):
-            try:
-                _diagnose(run, avatar, capture, name, view)
-            except FileNotFoundError as error:
-                if name == split:
-                    raise
-                say(f"No diagnosis of the training pictures: {error}")
+    if training is None or training == split or _is_current(run, training):
+        return
+    try:
+        _diagnose(run, avatar, capture, training, view)
+    except FileNotFoundError as error:
+        say(f"No diagnosis of the training pictures: {error}")
 
 
 def stored_findings(run: Path, avatar: Avatar, capture: Capture) -> list[Findings]:

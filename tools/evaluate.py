@@ -1,13 +1,13 @@
 """``avatar evaluate``: how good an avatar is, in figures and pictures."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
 from avatar.checkpoint import load_avatar, newest_checkpoint
 from avatar.evaluate import ImageResult, Report, evaluate
-from avatar.evaluate.protocol import RenderFrame
+from avatar.evaluate.protocol import RenderFrame, pose_and_camera
 from avatar.model import Avatar
 from avatar.render import Device, RenderConfig, render
 from avatar.structs import Capture, Frame, Rendering
@@ -68,7 +68,7 @@ def view_of(avatar: Avatar, knows_frames: bool, look: RenderConfig) -> RenderFra
 
     @torch.no_grad()
     def view(frame: Frame) -> Rendering:
-        pose, camera = (frame.pose, frame.camera.name) if knows_frames else (replace(frame.pose, frame_id=None), None)
+        pose, camera = pose_and_camera(frame, knows_frames)
         scene = avatar.posed(pose.to(avatar.device), camera)
         return avatar.exposed(render(scene, frame.camera.to(avatar.device), look), camera)
 

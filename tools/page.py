@@ -1,7 +1,6 @@
 """What an evaluation found: a page of all splits with a film of the avatar, and a table of one split."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -13,7 +12,7 @@ from avatar.canonical import clothed_surface
 from avatar.checkpoint import newest_checkpoint
 from avatar.engine import compiled_variant
 from avatar.evaluate import Report, collect_examples, with_details, write_report
-from avatar.evaluate.protocol import RenderFrame
+from avatar.evaluate.protocol import RenderFrame, pose_and_camera
 from avatar.evaluate.report import COLUMNS
 from avatar.export import write_video
 from avatar.model import Avatar
@@ -33,8 +32,11 @@ FILM_FRAMES, FILM_FPS, FILM_SIZE_PX = 72, 15.0, (640, 480)
 def write_page(run: Path, avatar: Avatar, capture: Capture, view: RenderFrame, look: RenderConfig) -> Path:
     """Write ``report/index.html`` of a run, and return its path; evaluations of older checkpoints are left out."""
     since = newest_checkpoint(run).stat().st_mtime
-    stored = [path for path in (run / "evaluation").glob("*.json") if path.stat().st_mtime >= since]
-    stored = [path for path in stored if not path.name.startswith(PREFIX)]
+    stored = [
+        path
+        for path in (run / "evaluation").glob("*.json")
+        if path.stat().st_mtime >= since and not path.name.startswith(PREFIX)
+    ]
     order = [*capture.splits, *sorted(path.stem for path in stored)]
     reports = [Report.read(path) for path in sorted(stored, key=lambda path: order.index(path.stem))]
     draw_normals = normals_of(avatar, is_own(run, capture))
@@ -64,8 +66,8 @@ def normals_of(avatar: Avatar, knows_frames: bool) -> Callable[[Frame], Float[Te
     surface = clothed_surface(avatar.canonical)
 
     def draw(frame: Frame) -> Float[Tensor, "h w 3"]:
-        pose = frame.pose if knows_frames else replace(frame.pose, frame_id=None)
-        mesh = avatar.clothed_mesh(pose.to(avatar.device), surface, frame.camera.name if knows_frames else None)
+        pose, camera = pose_and_camera(frame, knows_frames)
+        mesh = avatar.clothed_mesh(pose.to(avatar.device), surface, camera)
         return normal_map(mesh, frame.camera.to(avatar.device))
 
     return draw

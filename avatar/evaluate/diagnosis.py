@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -16,7 +16,7 @@ from avatar.structs import Body, Camera, Capture, Frame, Split
 from .body_parts import part_of_vertices, seen_triangles
 from .metrics import foreground_box
 from .picture_check import Pair, PictureCheck, check_picture
-from .protocol import RenderFrame, evenly_spread
+from .protocol import RenderFrame, evenly_spread, pose_and_camera
 
 MARGIN_PX = 16
 
@@ -96,7 +96,7 @@ def diagnose(
     checks = []
     for frame_id, camera_id in split.pairs():
         frame = capture.load_frame(frame_id, camera_id, False)
-        pose, camera = (frame.pose, frame.camera.name) if knows_frames else (replace(frame.pose, frame_id=None), None)
+        pose, camera = pose_and_camera(frame, knows_frames)
         body = avatar.body(avatar.shape, pose.to(avatar.device), camera)
         pair = _pair(frame, render_frame, _seen_parts(body, frame.camera, parts))
         checks.append(check_picture(pair, frame_id, camera_id, frame.camera.name))

@@ -8,7 +8,7 @@ import json
 import logging
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean, median
 
@@ -17,7 +17,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from avatar.atomic import replacing
-from avatar.structs import Capture, Frame, Rendering
+from avatar.structs import Capture, Frame, Pose, Rendering
 
 from . import metrics
 from .lpips import MIN_SIDE_PX, Lpips, load_lpips
@@ -144,6 +144,14 @@ def evaluate(
         if on_image:
             on_image(images[-1])
     return Report(subject=capture.name, split=split_name, images=tuple(images))
+
+
+def pose_and_camera(frame: Frame, knows_frames: bool) -> tuple[Pose, str | None]:
+    """Pose and name of the camera to show a frame with; both say nothing of the capture unless it is the fit's own.
+
+    What an avatar has learnt of single poses and cameras counts for those that it recognises.
+    """
+    return (frame.pose, frame.camera.name) if knows_frames else (replace(frame.pose, frame_id=None), None)
 
 
 @torch.no_grad()

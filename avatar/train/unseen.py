@@ -1,8 +1,8 @@
 """What no training picture shows is told by what they do show, not learnt.
 
 Gaussians that no camera sees still pull a little on the picture, through those before them, and would take any colour.
-They get no gradient, and now and then take the look of seen ones at the like place: the other half
-of the body, the other side of the same limb; on the head, where front and back differ, the nearest.
+They get no gradient, and now and then take the look of seen ones at the like place: the other half of the body, the
+other side of the same limb; on the head, where front and back differ, the nearest.
 """
 
 from dataclasses import dataclass
@@ -61,21 +61,19 @@ class Unseen:
             raise ValueError(f"split {split.name!r}: no camera sees the body; check poses and calibration")
         self._is_seen = is_seen.to(avatar.device)
         self._places = _places(shaped.posed(shaped.rest_pose())).to(avatar.device)
-        self._of: tuple[Tensor, Tensor] | None = None
+        self._sees_all = bool(is_seen.all())
+        self._of: tuple[Tensor, Tensor, Tensor] | None = None
         self._blind_control: Int[Tensor, " m"] | None = None
 
     def seen(self, canonical: Hybrid) -> Bool[Tensor, " n"]:
         """Of each Gaussian, whether most of its triangle is seen."""
-        if self._of is None or self._of[0] is not canonical.triangles:
-            corners = canonical.template.faces[canonical.triangles]
-            self._of = (canonical.triangles, self._is_seen[corners].sum(1) >= 2)
-        return self._of[1]
+        return self._rows(canonical)[0]
 
     def hold(self, avatar: Avatar) -> None:
         """Take the gradients from unseen Gaussians, and those of colour from pose-dependent modes on unseen skin."""
-        if bool(self._is_seen.all()):
+        if self._sees_all:
             return
-        unseen = (~self.seen(avatar.canonical)).nonzero()[:, 0]
+        _, unseen = self._rows(avatar.canonical)
         for name in PER_GAUSSIAN:
             gradient = getattr(avatar.canonical, name).grad
             if gradient is not None:
@@ -91,8 +89,7 @@ class Unseen:
     @torch.no_grad()
     def complete(self, canonical: Hybrid) -> None:
         """Give unseen Gaussians the median colour, size, opacity and distance from the surface of their donors."""
-        is_seen = self.seen(canonical)
-        unseen, donors = self._donors(canonical, is_seen)
+        unseen, donors = self._donors(canonical)
         if not len(unseen):
             return
         for name in ("colors", "opacity_logits", "log_scales", "offsets"):
@@ -104,9 +101,18 @@ class Unseen:
         canonical.log_scales[unseen, :2] = canonical.log_scales[unseen, :2].mean(1, keepdim=True)
         canonical.quats[unseen] = canonical.quats.new_tensor([1.0, 0.0, 0.0, 0.0])
 
-    def _donors(self, canonical: Hybrid, is_seen: Bool[Tensor, " n"]) -> tuple[Int[Tensor, " u"], Int[Tensor, "u d"]]:
+    def _rows(self, canonical: Hybrid) -> tuple[Bool[Tensor, " n"], Int[Tensor, " u"]]:
+        """Which Gaussians are seen, and the rows of the others; looked up again when Gaussians change their place."""
+        if self._of is None or self._of[0] is not canonical.triangles:
+            corners = canonical.template.faces[canonical.triangles]
+            is_seen = self._is_seen[corners].sum(1) >= 2
+            self._of = (canonical.triangles, is_seen, (~is_seen).nonzero()[:, 0])
+        return self._of[1:]
+
+    def _donors(self, canonical: Hybrid) -> tuple[Int[Tensor, " u"], Int[Tensor, "u d"]]:
         """The unseen Gaussians, and for each the seen ones at the places most like its own."""
-        seen, unseen = is_seen.nonzero()[:, 0], (~is_seen).nonzero()[:, 0]
+        is_seen, unseen = self._rows(canonical)
+        seen = is_seen.nonzero()[:, 0]
         if not len(seen):
             return unseen[:0], unseen[:0, None]
         corners = canonical.template.faces[canonical.triangles]

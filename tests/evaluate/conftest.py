@@ -93,3 +93,21 @@ def ring(person: Avatar) -> tuple[Camera, ...]:
     lowest, highest = person.template.vertices.aminmax(dim=0)
     centre = ((lowest + highest) / 2).expand(4, 3)
     return tuple(orbit(centre, 3.9, height=256, width=256))
+
+
+@pytest.fixture(scope="session")
+def unpictured(person: Avatar, ring: tuple[Camera, ...]) -> Capture:
+    """The person before the ring, for those who look at poses and cameras alone."""
+
+    def load_frame(frame_id: int, camera_id: int, cropped: bool) -> Frame:
+        raise AssertionError("nobody asks for a picture")
+
+    return Capture(
+        name="x",
+        cameras=ring,
+        poses=person.poses,
+        shape=person.shape,
+        splits={},
+        frame_rate_hz=1.0,
+        load_frame=load_frame,
+    )

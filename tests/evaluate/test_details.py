@@ -4,7 +4,7 @@ import torch
 
 from avatar.evaluate import Example, ImageResult, with_details
 from avatar.model import Avatar
-from avatar.structs import Camera, Capture, Frame
+from avatar.structs import Capture
 
 
 def example(camera_id: int) -> Example:
@@ -15,20 +15,8 @@ def example(camera_id: int) -> Example:
     )
 
 
-def test_each_place_is_shown_once_where_it_is_seen(person: Avatar, ring: tuple[Camera, ...]) -> None:
-    def load_frame(frame_id: int, camera_id: int, cropped: bool) -> Frame:
-        raise AssertionError("the pictures are in the examples")
-
-    capture = Capture(
-        name="x",
-        cameras=ring,
-        poses=person.poses,
-        shape=person.shape,
-        splits={},
-        frame_rate_hz=1.0,
-        load_frame=load_frame,
-    )
-    back, front = with_details(person, capture, [example(2), example(0)])
+def test_each_place_is_shown_once_where_it_is_seen(person: Avatar, unpictured: Capture) -> None:
+    back, front = with_details(person, unpictured, [example(2), example(0)])
     shown = [*back.details, *front.details]
     assert len(shown) == len(set(shown))
     assert "face" in front.details
