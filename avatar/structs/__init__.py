@@ -26,9 +26,10 @@ from .frame import Frame
 from .gaussians import Binding, Gaussians
 from .mesh import Mesh
 from .moving import map_tensors
+from .radiance_field import FieldShape, RadianceField, RaySamples, Warped
 from .rendering import Rendering
 
-Scene = Gaussians | Mesh
+Scene = Gaussians | Mesh | RadianceField
 
 __all__ = [
     "Binding",
@@ -36,13 +37,17 @@ __all__ = [
     "Box",
     "Camera",
     "Capture",
+    "FieldShape",
     "Frame",
     "Gaussians",
     "Mesh",
     "Pose",
+    "RadianceField",
+    "RaySamples",
     "Rendering",
     "Scene",
     "Shape",
     "Split",
+    "Warped",
     "map_tensors",
 ]
