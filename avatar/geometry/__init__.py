@@ -5,6 +5,7 @@ Any batch shape, float32 or float64, differentiable. Conventions are those of ``
 
 from .barycentric import interpolate, sample_surface, triangle_areas, triangle_frames, triangle_normals
 from .kinematics import forward_kinematics
+from .marching_cubes import marching_cubes
 from .projection import look_at, project, projection_jacobian, unproject
 from .rigid import (
     dual_quats_from_rigid,
@@ -72,6 +73,7 @@ __all__ = [
     "lbs",
     "lbs_dqs_blend",
     "look_at",
+    "marching_cubes",
     "matrices_from_axis_angles",
     "matrices_from_quats",
     "multiply_quats",

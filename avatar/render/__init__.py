@@ -2,6 +2,7 @@
 
 from .cameras import framing_distance, orbit
 from .exposure import Exposure
+from .field_surface import surface_of
 from .mesh_view import MeshView, view_mesh
 from .normal_map import normal_map
 from .rendering import Backend, Device, RenderConfig, load_backend, render
@@ -18,6 +19,7 @@ __all__ = [
     "normal_map",
     "orbit",
     "render",
+    "surface_of",
     "view_mesh",
     "visible_cosines",
 ]

@@ -1,0 +1,86 @@
+"""The surface of a radiance field as a mesh."""
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from scipy.ndimage import binary_fill_holes
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+from torch import Tensor
+from torch.nn.functional import pad
+
+from avatar.geometry import marching_cubes, triangle_areas, vertex_normals
+from avatar.structs import Mesh, RadianceField, RaySamples
+
+CHUNK = 2**17
+"""Places that a field is asked about at once."""
+SMALLEST_SHARE = 0.01
+"""Of all area: what hangs together and is smaller floats about, and is no part of the person."""
+
+
+@torch.no_grad()
+def surface_of(field: RadianceField, cell_m: float = 0.006, with_colors: bool = True) -> Mesh:
+    """Where the distance of ``field`` is zero, by marching cubes on ``cell_m`` cells; in the frame of the field.
+
+    The field is asked in the cells of its grid alone. Outside is what can be reached from the border of its box without
+    passing a place where it is negative; all else is inside, also where nobody asked. So the mesh is closed, encloses a
+    solid without cavities, and ends where the grid does. Pieces of less than ``SMALLEST_SHARE`` of the area are left
+    out. Colours are those seen straight from the front. Nothing inside gives a mesh of no triangles.
+
+    Raises ValueError for a ``cell_m`` that is not positive, and where the field's answer is no number.
+    """
+    if not cell_m > 0:
+        raise ValueError(f"cell_m: expected a positive length in metres, got {cell_m}")
+    corner = field.grid.box[0] - cell_m
+    distances = _solid(_distances(field, corner, cell_m), cell_m)
+    places, faces = marching_cubes(distances)
+    faces = faces[_is_large(places, faces)]
+    used, faces = torch.unique(faces, return_inverse=True)
+    mesh = Mesh(vertices=corner + cell_m * places[used], faces=faces)
+    return replace(mesh, colors=_colors(field, mesh)) if with_colors else mesh
+
+
+def _distances(field: RadianceField, corner: Float[Tensor, "3"], cell_m: float) -> Float[Tensor, "x y z"]:
+    """At points ``cell_m`` apart, from ``corner`` to beyond the box of the grid; positive where nobody asks."""
+    low, high = field.grid.box
+    occupied = pad(field.grid.occupied != 0, (1,) * 6)  # what lies outside the box is empty
+    counts = torch.tensor(field.grid.occupied.shape, device=low.device)
+    sizes = ((high - corner) / cell_m).ceil().long() + 2
+    for axis, size in enumerate(sizes.tolist()):
+        places = corner[axis] + cell_m * torch.arange(size, device=low.device) - low[axis]
+        cells = (places * (counts[axis] / (high - low)[axis])).floor().clamp(-1, float(counts[axis])).long()
+        occupied = occupied.index_select(axis, cells + 1)
+    distances = torch.full_like(occupied, cell_m, dtype=low.dtype)
+    asked = occupied.nonzero()
+    for start in range(0, len(asked), CHUNK):
+        points = asked[start : start + CHUNK]
+        distances[tuple(points.unbind(1))] = field.distance(corner + cell_m * points)
+    return distances
+
+
+def _solid(distances: Float[Tensor, "x y z"], cell_m: float) -> Float[Tensor, "x y z"]:
+    """The same with what cannot be reached from the border without passing a negative value made negative as well."""
+    is_solid = torch.from_numpy(binary_fill_holes((distances < 0).numpy(force=True))).to(distances.device)
+    return torch.where(is_solid & (distances >= 0), -cell_m, distances)
+
+
+def _is_large(vertices: Float[Tensor, "v 3"], faces: Int[Tensor, "t 3"]) -> Bool[Tensor, " t"]:
+    """Triangles of the pieces that have at least ``SMALLEST_SHARE`` of all area."""
+    ends = torch.cat([faces[:, :2], faces[:, 1:]]).numpy(force=True)
+    links = coo_array((np.ones(len(ends)), ends.T), shape=(len(vertices), len(vertices)))
+    pieces = torch.from_numpy(connected_components(links, directed=False)[1]).to(faces.device)[faces[:, 0]].long()
+    areas = torch.bincount(pieces, triangle_areas(vertices, faces).double())
+    return areas[pieces] >= SMALLEST_SHARE * areas.sum()
+
+
+def _colors(field: RadianceField, mesh: Mesh) -> Float[Tensor, "v 3"]:
+    """What is seen of each vertex by who looks straight at it."""
+    directions = -vertex_normals(mesh.vertices, mesh.faces)
+    colors = [mesh.vertices.new_empty(0, 3)]
+    for start in range(0, len(directions), CHUNK):
+        points, looks = mesh.vertices[start : start + CHUNK], directions[start : start + CHUNK]
+        samples = RaySamples(points=points, directions=looks, lengths=torch.full_like(points[:, 0], field.step_m))
+        colors.append(field.radiance(field.shape(samples)))
+    return torch.cat(colors).clamp(0, 1)
