@@ -19,7 +19,7 @@ def write_capture(capture: Capture, folder: Path, *, suffix: str = ".jpg", jpeg_
 
     Pictures are those that ``capture.load_frame`` gives, whole, so a capture read without its background is written
     without it. ``read_capture(folder)`` gives the same capture back, its pictures rounded to eight bits and, with
-    ``suffix=".jpg"``, compressed.
+    ``suffix=".jpg"``, compressed; but for true surfaces, which are not written.
 
     Raises ValueError when the folder is not empty, or the suffix, the quality or a split's name is not usable.
     """

@@ -8,6 +8,7 @@
     mask/<camera>/000000.png, or mask_cihp/...: zero is background
     body.npz              body parameters, see ``body_parameters``; of a rig that we have, else body_default.npz
     splits.json           named splits, frame_rate, pixel_origin; optional
+    surface/000000.npy    the true surface, see ``surfaces``; of rendered captures, for some time steps
 
 **Where pixel (0, 0) lies.** Cameras calibrated with OpenCV put pixel centres at integers, the house at .5. What holds
 is the argument ``pixel_origin``, else the key of that name in ``splits.json``, else: rendered captures, known by their
@@ -19,6 +20,7 @@ be fitted, and its cameras turned by diag(1, -1, -1), in the z-up world; that is
 """
 
 from collections.abc import Collection, Sequence
+from functools import partial
 from pathlib import Path
 
 from avatar.structs import Camera, Capture
@@ -31,6 +33,7 @@ from .picture_files import picture_size
 from .pictures import Lens, PictureConfig, PictureFiles, PictureLoader
 from .restricted_pickle import load_npy_dict
 from .splits import default_splits, splits_from_json
+from .surfaces import read_surface
 from .tables import field, floats, sequence, table, text
 
 # What only a rendered capture comes with.
@@ -90,6 +93,7 @@ def read_zju_mocap(
         or default_splits(len(cameras), num_frames),
         frame_rate_hz=_frame_rate(about, about_path),
         load_frame=loader,
+        load_surface=partial(read_surface, folder),
         rig=body.rig,
     )
     if split is not None:

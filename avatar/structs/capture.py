@@ -6,6 +6,11 @@ from dataclasses import dataclass, replace
 from .body import Pose, Shape
 from .camera import Camera
 from .frame import Frame
+from .mesh import Mesh
+
+
+def _no_surface(frame_id: int) -> Mesh | None:
+    del frame_id
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +43,8 @@ class Capture:
         frame_rate_hz: time steps a second.
         load_frame: ``(frame_id, camera_id, cropped)`` to the picture; cropped to the person with a margin when asked.
             Raises ValueError or FileNotFoundError naming the file when a picture or mask is missing or broken.
+        load_surface: ``frame_id`` to the true surface at that time, world metres, or None where it is not known; what
+            skin and clothes hide may be part of it, and sheets of cloth may be open. Raises like ``load_frame``.
         rig: which skeleton the poses are of; ``avatar.body.load_body`` knows it.
     """
 
@@ -48,6 +55,7 @@ class Capture:
     splits: Mapping[str, Split]
     frame_rate_hz: float
     load_frame: Callable[[int, int, bool], Frame]
+    load_surface: Callable[[int], Mesh | None] = _no_surface
     rig: str = "anny"
 
     @property

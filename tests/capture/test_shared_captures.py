@@ -79,8 +79,9 @@ def test_rendered_surfaces_and_masks_share_their_middle(body: AnnyBody, name: st
     offsets = []
     for frame_id, camera_id in capture.split("test_novel_view").pairs():
         frame = capture.load_frame(frame_id, camera_id, True)
-        surface = torch.from_numpy(np.load(DATA / name / "surface" / f"{frame_id:06d}.npy")).float()
-        pixels = project_into(frame, surface)
+        surface = capture.load_surface(frame_id)
+        assert surface is not None
+        pixels = project_into(frame, surface.vertices)
         rows, columns = frame.is_foreground.any(1).nonzero(), frame.is_foreground.any(0).nonzero()
         middle = torch.stack([columns[0] + columns[-1] + 1, rows[0] + rows[-1] + 1]).squeeze(-1) / 2
         offsets.append((pixels.amin(0) + pixels.amax(0)) / 2 - middle)
