@@ -102,10 +102,10 @@ class Avatar(nn.Module):
         return image if self.exposure is None else self.exposure(image, camera)
 
     def correction_cost(self) -> Float[Tensor, ""] | float:
-        """What the corrections of the capture cost, in the units of the loss."""
+        """What the corrections of the capture and the light cost, in the units of the loss."""
         refine = self.config.refine
         exposure = 0.0 if self.exposure is None else self.exposure.surprise(refine.exposure_log)
-        return refine.prior * (self.refinement.surprise() + exposure)
+        return refine.prior * (self.refinement.surprise() + exposure) + self.deform.cost()
 
     def posed(self, pose: Pose, camera: str | None = None) -> Gaussians:
         """The avatar in ``pose``, in the world, where the ``camera`` of this name sees it."""

@@ -24,7 +24,16 @@ from avatar.checkpoint import (
     to_json,
     write_checkpoint,
 )
-from avatar.deform import Blended, CorrectivesConfig, DeformConfig, DualQuaternion, LearnedMix, Linear, RefineConfig
+from avatar.deform import (
+    Blended,
+    CorrectivesConfig,
+    DeformConfig,
+    DualQuaternion,
+    LearnedMix,
+    LightFieldConfig,
+    Linear,
+    RefineConfig,
+)
 from avatar.geometry import look_at, quats_from_axis_angles
 from avatar.losses import LossConfig
 from avatar.model import Avatar, AvatarConfig
@@ -38,12 +47,13 @@ FULL = AvatarConfig(
         skinning=LearnedMix(initial_dqs_fraction=0.3),
         covariance="jacobian",
         correctives=CorrectivesConfig(num_modes=2, num_control_points=20),
+        light=LightFieldConfig(hidden=3, sees_directions=False),
     ),
     refine=RefineConfig(poses=True, joints=True, cameras=True, exposure=True),
 )
 BARE = AvatarConfig(
     canonical=HybridConfig(num_gaussians=30, shape="disc"),
-    deform=DeformConfig(correctives=CorrectivesConfig(num_modes=0), light=False),
+    deform=DeformConfig(correctives=CorrectivesConfig(num_modes=0)),
 )
 
 
@@ -259,7 +269,7 @@ MISFITS: dict[str, Callable[[Path], Any]] = {
     "another shape": lambda folder: edit(folder / "config.json", lambda d: d.update(shape={"beta": 0.5})),
     "other frames": lambda folder: edit(folder / "config.json", lambda d: d.update(frame_ids=[1])),
     "more harmonics": configure("canonical", sh_degree=2),
-    "light expected": configure("deform", light=True),
+    "light expected": configure("deform", light={"kind": "NormalLightConfig"}),
     "no poses": alter(**{"poses.local_quats": None}),
     "flat poses": alter(**{"poses.local_quats": torch.zeros(4)}),
     "no colours": alter(**{"canonical.colors": None}),

@@ -17,7 +17,7 @@ from avatar.structs import Gaussians, Pose, Rendering, map_tensors
 
 FRAME_IDS = (4, 8, 15)
 NO_MODES = CorrectivesConfig(num_modes=0)
-PLAIN = AvatarConfig(canonical=HybridConfig(num_gaussians=400), deform=DeformConfig(correctives=NO_MODES, light=False))
+PLAIN = AvatarConfig(canonical=HybridConfig(num_gaussians=400), deform=DeformConfig(correctives=NO_MODES))
 FULL = AvatarConfig(
     canonical=HybridConfig(num_gaussians=400, sh_degree=1),
     deform=DeformConfig(correctives=CorrectivesConfig(num_modes=2, num_control_points=50)),

@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from avatar.geometry import SH_C0
+from avatar.geometry import SH_C0, scale_colors
 
 from .library import call, integers, is_compiled, pointers
 
@@ -58,15 +58,13 @@ def relight_reference(
     coefficients: Float[Tensor, "8 3"] | None,
 ) -> Float[Tensor, "n k 3"]:
     """The same in plain torch, for any device."""
-    color, rest = sh[:, 0] * SH_C0 + 0.5, sh[:, 1:]
     if added is not None:
-        color = color + added
-    if coefficients is not None:
-        x, y, z = normals.detach().unbind(-1)
-        terms = torch.stack([x, y, z, x * y, y * z, x * z, 3 * z * z - 1, x * x - y * y], -1)
-        factor = 1 + terms @ coefficients
-        color, rest = color * factor, rest * factor[:, None]
-    return torch.cat([((color - 0.5) / SH_C0)[:, None], rest], 1)
+        sh = torch.cat([sh[:, :1] + added[:, None] / SH_C0, sh[:, 1:]], 1)
+    if coefficients is None:
+        return sh.clone() if added is None else sh
+    x, y, z = normals.detach().unbind(-1)
+    terms = torch.stack([x, y, z, x * y, y * z, x * z, 3 * z * z - 1, x * x - y * y], -1)
+    return scale_colors(sh, 1 + terms @ coefficients)
 
 
 class _Scene(ctypes.Structure):

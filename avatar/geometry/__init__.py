@@ -30,7 +30,7 @@ from .rotations import (
     slerp,
 )
 from .skinning import blend_dual_quats, blend_rotations, blend_transforms, dqs, inverse_lbs, lbs, lbs_dqs_blend
-from .spherical_harmonics import SH_C0, evaluate_sh, sh_basis
+from .spherical_harmonics import SH_C0, evaluate_sh, scale_colors, sh_basis
 from .subdivision import split_edges, split_long_edges
 from .surface_walk import SurfaceWalk, WalkableSurface
 from .topology import (
@@ -86,6 +86,7 @@ __all__ = [
     "rigid_from_parts",
     "rotate_points",
     "sample_surface",
+    "scale_colors",
     "sh_basis",
     "side_edges",
     "slerp",

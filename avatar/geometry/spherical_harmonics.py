@@ -39,6 +39,12 @@ def sh_basis(directions: Float[Tensor, "*b 3"], degree: int) -> Float[Tensor, "*
     return torch.stack(terms, dim=-1)
 
 
+def scale_colors(sh: Float[Tensor, "n k 3"], factors: Float[Tensor, "n 3"]) -> Float[Tensor, "n k 3"]:
+    """Harmonics whose colours, ``basis @ sh + 0.5``, are ``factors`` times as bright."""
+    constant = sh[:, :1] * factors[:, None] + ((factors - 1) * (0.5 / SH_C0))[:, None]
+    return torch.cat([constant, sh[:, 1:] * factors[:, None]], 1)
+
+
 def evaluate_sh(sh: Float[Tensor, "n k d"], directions: Float[Tensor, "n 3"]) -> Float[Tensor, "n d"]:
     """``basis(direction) @ sh`` for each row; ``k`` is 1, 4, 9 or 16. Splats then add 0.5 and clamp at zero.
 

@@ -37,7 +37,8 @@ class LearningRates:
 
     Attributes:
         offsets, displacement: metres. quats, log_scales, opacity_logits, colors, sh_rest: of the Gaussians.
-        modes: of correctives and control graph. encoder, codes: of their coefficients. light: of the normal light.
+        modes: of correctives and control graph. encoder, codes: of their coefficients. light: of its harmonics; its
+            network learns as the encoder does.
         mix: of the logits of the LBS-DQS mix.
         refine: of the corrections of the capture.
     """
@@ -66,7 +67,7 @@ class LearningRates:
                 return getattr(self.refine, kind)
             case ["exposure", _]:
                 return self.refine.exposure
-            case [*_, "encoder", _, _]:
+            case [*_, "encoder" | "residual", _, _]:
                 return self.encoder
             case [*_, "coefficients"]:
                 return self.light

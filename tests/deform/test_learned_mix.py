@@ -26,9 +26,7 @@ KINDS: tuple[Skinning, ...] = (Linear(), DualQuaternion(), LearnedMix())
 
 
 def learner(tube: Mesh, poses: Pose, start: float) -> Deformer:
-    config = DeformConfig(
-        skinning=LearnedMix(initial_dqs_fraction=start), correctives=CorrectivesConfig(num_modes=0), light=False
-    )
+    config = DeformConfig(skinning=LearnedMix(initial_dqs_fraction=start), correctives=CorrectivesConfig(num_modes=0))
     return Deformer(tube, poses, range(6), config)
 
 

@@ -8,7 +8,7 @@ import torch
 
 from avatar.canonical import HybridConfig
 from avatar.captures import open_capture
-from avatar.deform import CorrectivesConfig, DeformConfig, RefineConfig
+from avatar.deform import CorrectivesConfig, DeformConfig, NormalLightConfig, RefineConfig
 from avatar.engine import set_threads
 from avatar.model import AvatarConfig
 from avatar.structs import Capture, Split
@@ -48,7 +48,7 @@ def recipe() -> FitConfig:
     return FitConfig(
         avatar=AvatarConfig(
             canonical=HybridConfig(num_gaussians=1500, sh_degree=1),
-            deform=DeformConfig(correctives=correctives, light=True),
+            deform=DeformConfig(correctives=correctives, light=NormalLightConfig()),
             refine=RefineConfig(poses=True, joints=True, cameras=True, exposure=True),
         ),
         adapt=AdaptConfig(start=0.2, rounds=3, max_gaussians=1700, walk_every=7),

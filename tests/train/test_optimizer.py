@@ -9,7 +9,7 @@ from torch import nn
 
 from avatar.body import load_body
 from avatar.canonical import HybridConfig
-from avatar.deform import CorrectivesConfig, DeformConfig, LearnedMix, RefineConfig
+from avatar.deform import CorrectivesConfig, DeformConfig, LearnedMix, LightFieldConfig, RefineConfig
 from avatar.model import Avatar, AvatarConfig
 from avatar.structs import Pose
 from avatar.train import LearningRates, RefineRates
@@ -97,9 +97,10 @@ def test_load_takes_up_new_parameters() -> None:
 
 def test_every_parameter_of_an_avatar_has_its_rate() -> None:
     correctives = CorrectivesConfig(num_modes=2, num_control_points=10)
+    light = LightFieldConfig(sees_directions=False)
     config = AvatarConfig(
         canonical=HybridConfig(num_gaussians=10),
-        deform=DeformConfig(skinning=LearnedMix(), correctives=correctives, light=True),
+        deform=DeformConfig(skinning=LearnedMix(), correctives=correctives, light=light),
         refine=RefineConfig(poses=True, joints=True, cameras=True, exposure=True),
     )
     model = load_body("cmu_mb")
@@ -128,6 +129,7 @@ def test_every_parameter_of_an_avatar_has_its_rate() -> None:
         "deform.correctives.codes": "codes",
         **{f"deform.correctives.encoder.{layer}.{kind}": "encoder" for layer in (0, 2) for kind in ("weight", "bias")},
         "deform.light.coefficients": "light",
+        **{f"deform.light.residual.{layer}.{kind}": "encoder" for layer in (0, 2, 4) for kind in ("weight", "bias")},
         "deform.mix_logits": "mix",
     }
 

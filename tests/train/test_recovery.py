@@ -33,7 +33,7 @@ def poses() -> Pose:
 
 def person(refine: RefineConfig) -> Avatar:
     """Somebody in harlequin, the same each time."""
-    nothing = DeformConfig(correctives=CorrectivesConfig(num_modes=0), light=False)
+    nothing = DeformConfig(correctives=CorrectivesConfig(num_modes=0))
     config = AvatarConfig(canonical=HybridConfig(num_gaussians=1500), deform=nothing, refine=refine)
     shape = load_body("cmu_mb").default_shape()
     avatar = Avatar(

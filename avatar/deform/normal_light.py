@@ -1,10 +1,17 @@
 """Light as a polynomial of the posed normal: what a fixed studio does to a person who turns in it."""
 
+from dataclasses import dataclass
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from avatar.engine import relight
+
+
+@dataclass(frozen=True, kw_only=True)
+class NormalLightConfig:
+    """A light that is the same everywhere."""
 
 
 class NormalLight(nn.Module):

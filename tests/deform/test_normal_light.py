@@ -2,7 +2,7 @@
 
 import torch
 
-from avatar.deform.light import NormalLight
+from avatar.deform.normal_light import NormalLight
 from avatar.geometry import SH_C0
 
 
