@@ -16,6 +16,9 @@
 ``on_frames``       points and rotations from frames on a surface; ``on_frames_reference``
 ``relight``         colours times a light that depends on the normal; ``relight_reference``
 ``hash_encode``     features of points from a multiresolution ``HashGrid``; ``hash_encode_reference``
+``distance_net``    a net with one hidden layer and the slopes of its first output; ``distance_net_reference``
+``distance_field``  such a net on a hash grid, with gradients by the points; ``distance_field_reference``
+``relu_net``        linear layers with rectifiers in between; ``relu_net_reference`` is its specification
 ``ssim``            mean structural similarity with a fused gradient; ``ssim_reference`` is its specification
 
 Where the compiled library is missing (no C++ compiler at install) the references stand in, and one log line says so.
@@ -33,6 +36,8 @@ from .composite_reference import (
     weights_from_densities_reference,
 )
 from .densities import laplace_densities, truncated_exp
+from .distance_field import distance_field, distance_field_reference
+from .distance_net import distance_net, distance_net_reference
 from .hash_encode import hash_encode, hash_encode_reference
 from .hash_grid import HashGrid, HashLevel
 from .image_errors import ImageErrors, image_errors, image_errors_reference
@@ -46,6 +51,7 @@ from .packed import Composite, Packed, SampleWeights
 from .rasterize import rasterize
 from .rasterize_reference import rasterize_reference
 from .relight import relight, relight_reference
+from .relu_net import relu_net, relu_net_reference
 from .skin import Covariance, Influences, Skinnable, skin, skin_points, skin_points_reference, skin_reference
 from .sparse_map import SparseMap
 from .ssim import ssim, ssim_reference
@@ -82,6 +88,10 @@ __all__ = [
     "composite_alphas",
     "composite_alphas_reference",
     "composite_reference",
+    "distance_field",
+    "distance_field_reference",
+    "distance_net",
+    "distance_net_reference",
     "forward_kinematics",
     "hash_encode",
     "hash_encode_reference",
@@ -101,6 +111,8 @@ __all__ = [
     "rasterize_reference",
     "relight",
     "relight_reference",
+    "relu_net",
+    "relu_net_reference",
     "set_threads",
     "skin",
     "skin_points",

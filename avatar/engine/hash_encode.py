@@ -1,6 +1,7 @@
 """Features of points from a hash grid, with gradients of gradients, and their plain-torch specification."""
 
 import ctypes
+import math
 from collections.abc import Sequence
 from functools import cache
 
@@ -72,9 +73,17 @@ def hash_encode_reference(
         if grid.interpolation == "smoothstep":
             fractions = fractions * fractions * (3 - 2 * fractions)
         rows.append(level.first_row + _rows(floors.long() + upper, level))
-        weights.append(torch.where(upper > 0, fractions, 1 - fractions).prod(-1))
+        weights.append(math.prod(torch.where(upper > 0, fractions, 1 - fractions).unbind(-1)))
     corners = torch.stack(weights, 1)[..., None] * table[torch.stack(rows, 1)]
     return corners.sum(0).transpose(0, 1).flatten(1)
+
+
+def hash_gradients(
+    v_features: Float[Tensor, "n e"], points: Float[Tensor, "n 3"], table: Float[Tensor, "m d"], grid: HashGrid
+) -> Float[Tensor, "n 3"]:
+    """Gradients by the points of ``(v_features * hash_encode(points, table, grid)).sum()``; differentiable once."""
+    inputs = (v_features.contiguous(), points.contiguous(), table.contiguous(), None, *_packed(grid), [True, False])
+    return torch.ops.avatar.hash_encode_backward(*inputs)[0]
 
 
 def _rows(vertices: Tensor, level: HashLevel) -> Tensor:

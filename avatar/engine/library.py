@@ -70,6 +70,15 @@ def call(name: str, dtype: torch.dtype, arguments: ctypes.Structure) -> int:
     return kernel(ctypes.byref(arguments))
 
 
+def check_tensors(operator: str, tensors: dict[str, tuple[torch.Tensor, tuple[int, ...]]], dtype: torch.dtype) -> None:
+    """ValueError that names the first tensor that has not the shape beside it, or not ``dtype``, a floating one."""
+    for name, (tensor, shape) in tensors.items():
+        if tuple(tensor.shape) != shape:
+            raise ValueError(f"{operator}: {name}: expected shape {shape}, got {tuple(tensor.shape)}")
+        if tensor.dtype != dtype or dtype not in (torch.float32, torch.float64):
+            raise ValueError(f"{operator}: {name}: expected float32 or float64 as all others, got {tensor.dtype}")
+
+
 def pointers(names: str) -> list[tuple[str, Any]]:
     """Fields of a structure of arguments: a pointer for each of ``names``."""
     return [(name, ctypes.c_void_p) for name in names.split()]
