@@ -29,7 +29,16 @@ from .rotations import (
     rotate_points,
     slerp,
 )
-from .skinning import blend_dual_quats, blend_rotations, blend_transforms, dqs, inverse_lbs, lbs, lbs_dqs_blend
+from .skinning import (
+    blend_dual_quats,
+    blend_rotations,
+    blend_transforms,
+    dqs,
+    inverse_lbs,
+    invert_linear,
+    lbs,
+    lbs_dqs_blend,
+)
 from .spherical_harmonics import SH_C0, evaluate_sh, scale_colors, sh_basis
 from .subdivision import split_edges, split_long_edges
 from .surface_walk import SurfaceWalk, WalkableSurface
@@ -69,6 +78,7 @@ __all__ = [
     "interior_edges",
     "interpolate",
     "inverse_lbs",
+    "invert_linear",
     "invert_rigid",
     "lbs",
     "lbs_dqs_blend",

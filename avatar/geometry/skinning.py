@@ -44,12 +44,16 @@ def inverse_lbs(
     1e-8, so the result is finite but far away.
     """
     affine = blend_transforms(bone_ids, bone_weights, posed_from_rest)
-    first, second, third = affine[..., :3].unbind(-2)
+    return (invert_linear(affine[..., :3]) @ (points_world - affine[..., 3])[..., None]).squeeze(-1)
+
+
+def invert_linear(linear: Float[Tensor, "*b 3 3"]) -> Float[Tensor, "*b 3 3"]:
+    """Inverses of matrices, by their cofactors; determinants are held at 1e-8 or beyond, on their side of zero."""
+    first, second, third = linear.unbind(-2)
     cofactors = [torch.linalg.cross(second, third), torch.linalg.cross(third, first), torch.linalg.cross(first, second)]
-    determinant = (first * cofactors[0]).sum(-1, keepdim=True)
+    determinant = (first * cofactors[0]).sum(-1)[..., None, None]
     determinant = torch.where(determinant < 0, determinant.clamp_max(-1e-8), determinant.clamp_min(1e-8))
-    offsets = (points_world - affine[..., 3])[..., None]
-    return (torch.stack(cofactors, dim=-1) @ offsets).squeeze(-1) / determinant
+    return torch.stack(cofactors, dim=-1) / determinant
 
 
 def blend_dual_quats(
