@@ -2,7 +2,7 @@
 
 from .cameras import framing_distance, orbit
 from .exposure import Exposure
-from .field_surface import surface_of
+from .field_surface import frontal_colors, surface_of
 from .mesh_view import MeshView, view_mesh
 from .normal_map import normal_map
 from .rendering import Backend, Device, RenderConfig, load_backend, render
@@ -15,6 +15,7 @@ __all__ = [
     "MeshView",
     "RenderConfig",
     "framing_distance",
+    "frontal_colors",
     "load_backend",
     "normal_map",
     "orbit",

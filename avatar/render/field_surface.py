@@ -39,7 +39,9 @@ def surface_of(field: RadianceField, cell_m: float = 0.006, with_colors: bool = 
     faces = faces[_is_large(places, faces)]
     used, faces = torch.unique(faces, return_inverse=True)
     mesh = Mesh(vertices=corner + cell_m * places[used], faces=faces)
-    return replace(mesh, colors=_colors(field, mesh)) if with_colors else mesh
+    if with_colors:
+        mesh = replace(mesh, colors=frontal_colors(field, mesh.vertices, vertex_normals(mesh.vertices, mesh.faces)))
+    return mesh
 
 
 def _distances(field: RadianceField, corner: Float[Tensor, "3"], cell_m: float) -> Float[Tensor, "x y z"]:
@@ -75,12 +77,14 @@ def _is_large(vertices: Float[Tensor, "v 3"], faces: Int[Tensor, "t 3"]) -> Bool
     return areas[pieces] >= SMALLEST_SHARE * areas.sum()
 
 
-def _colors(field: RadianceField, mesh: Mesh) -> Float[Tensor, "v 3"]:
-    """What is seen of each vertex by who looks straight at it."""
-    directions = -vertex_normals(mesh.vertices, mesh.faces)
-    colors = [mesh.vertices.new_empty(0, 3)]
-    for start in range(0, len(directions), CHUNK):
-        points, looks = mesh.vertices[start : start + CHUNK], directions[start : start + CHUNK]
-        samples = RaySamples(points=points, directions=looks, lengths=torch.full_like(points[:, 0], field.step_m))
+@torch.no_grad()
+def frontal_colors(
+    field: RadianceField, points: Float[Tensor, "n 3"], normals: Float[Tensor, "n 3"]
+) -> Float[Tensor, "n 3"]:
+    """sRGB in [0, 1] of places on a surface with these unit normals, as who looks straight at them sees it."""
+    colors = [points.new_empty(0, 3)]
+    for start in range(0, len(points), CHUNK):
+        places, looks = points[start : start + CHUNK], -normals[start : start + CHUNK]
+        samples = RaySamples(points=places, directions=looks, lengths=torch.full_like(places[:, 0], field.step_m))
         colors.append(field.radiance(field.shape(samples)))
     return torch.cat(colors).clamp(0, 1)
