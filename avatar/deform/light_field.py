@@ -7,12 +7,14 @@ the normal beside its network: most of what a studio does to a person is in them
 import math
 from copy import deepcopy
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import elu
 
+from avatar.engine import relu_net
 from avatar.geometry import matrices_from_axis_angles, sh_basis
 from avatar.structs import Pose
 
@@ -66,10 +68,10 @@ class LightField(nn.Module):
         self.register_buffer("roots_world", torch.stack([roots.amin(0), roots.amax(0)]))
         self.register_buffer("light_from_world", torch.eye(3))
         self.coefficients = nn.Parameter(torch.zeros(8, 3))
-        inputs, hidden, last = 9 if config.sees_directions else 6, config.hidden, nn.Linear(config.hidden, 3)
-        nn.init.zeros_(last.weight)
-        nn.init.zeros_(last.bias)
-        self.residual = nn.Sequential(nn.Linear(inputs, hidden), nn.ELU(), nn.Linear(hidden, hidden), nn.ELU(), last)
+        widths = (9 if config.sees_directions else 6, config.hidden, config.hidden, 3)
+        self.residual = nn.ModuleList(nn.Linear(*pair) for pair in pairwise(widths))
+        for parameter in self.residual[-1].parameters():
+            nn.init.zeros_(parameter)
 
     def forward(
         self,
@@ -91,7 +93,9 @@ class LightField(nn.Module):
             vectors.append(directions_world)
         turned = [vector @ self.light_from_world.T for vector in vectors]
         harmonics = sh_basis(turned[0], 2)[:, 1:] @ self.coefficients
-        return 1 + elu(harmonics + self.residual(torch.cat(turned, 1)))
+        parameters = list(self.residual.parameters())
+        residual = relu_net(torch.cat(turned, 1), parameters[::2], parameters[1::2])
+        return 1 + elu(harmonics + residual)
 
     def shift(self, root_position_world: Float[Tensor, "3"]) -> Float[Tensor, "3"]:
         """From a person to the nearest place where training has shown the light, metres; zero within.
