@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -77,11 +78,20 @@ class LearningRates:
                 return getattr(self, names[-1])
 
 
+@runtime_checkable
+class Rates(Protocol):
+    """Step sizes by the name of a parameter in its avatar."""
+
+    def of(self, parameter: str) -> float:
+        """The rate of a parameter; zero freezes it."""
+        ...
+
+
 class Optimizer:
     """Fused Adam, parameters of one rate in a group; its state can be saved by name and follows splits and prunings."""
 
-    def __init__(self, module: nn.Module, rates: LearningRates) -> None:
-        self.module, self.rates = module, rates
+    def __init__(self, module: nn.Module, rates: Rates, betas: tuple[float, float] = (0.9, 0.999)) -> None:
+        self.module, self.rates, self.betas = module, rates, betas
         self._adam = self._new_adam()
 
     def _new_adam(self) -> torch.optim.Adam:
@@ -90,7 +100,7 @@ class Optimizer:
         for parameter, name in self._names.items():
             groups.setdefault(self.rates.of(name), []).append(parameter)
         grouped = [{"params": parameters, "base": rate} for rate, parameters in groups.items()]
-        return torch.optim.Adam(grouped, lr=0.0, eps=1e-15, fused=True)
+        return torch.optim.Adam(grouped, lr=0.0, betas=self.betas, eps=1e-15, fused=True)
 
     def step(self, factor: float) -> None:
         """One step with all rates times ``factor``, then clear the gradients."""
@@ -98,6 +108,12 @@ class Optimizer:
             group["lr"] = group["base"] * factor
         self._adam.step()
         self.module.zero_grad(set_to_none=True)
+
+    def reset(self) -> None:
+        """Forget moments and step counts, in place."""
+        for fields in self._adam.state.values():
+            for value in fields.values():
+                value.zero_()
 
     def tensors(self) -> dict[str, Tensor]:
         """Moments and step counts as ``parameter/field``."""

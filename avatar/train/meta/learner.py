@@ -1,0 +1,130 @@
+"""The inner loop: a few steps of Adam from what the prior says, on one task."""
+
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from ..optimizer import Optimizer
+
+BETAS = (0.9, 0.99)
+
+
+@runtime_checkable
+class Task(Protocol):
+    """Something that a module learns in a few steps, such as one frame of a capture.
+
+    Whatever is random comes from the generator, so that a run can be repeated.
+    """
+
+    @property
+    def name(self) -> str:
+        """For messages."""
+        ...
+
+    def loss(self, module: nn.Module, step: int, generator: torch.Generator) -> Float[Tensor, ""]:
+        """What inner step ``step``, from 0, makes smaller."""
+        ...
+
+    def held_out(self, module: nn.Module, generator: torch.Generator) -> Float[Tensor, ""]:
+        """What should be small after them: the same on data that they do not use."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class WarmUp:
+    """Rates that climb from task to task anew, as the release of MetaCap (Sun et al. 2024) makes them at first.
+
+    Attributes:
+        outer_steps: how many begin so; later ones keep their rates.
+        climb: share of a rate that every inner step adds to it.
+    """
+
+    outer_steps: int = 50
+    climb: float = 0.198
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if not value >= 0:
+                raise ValueError(f"WarmUp.{name}: expected zero or more, got {value}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class InnerRates:
+    """Step size of each kind of parameter in inner steps.
+
+    Attributes:
+        table: of the hash grid's features.
+        nets: of weights and biases.
+        sharpness: of the surface's.
+        warm_up: how they climb in the first outer steps; None for not at all.
+    """
+
+    table: float = 1e-2
+    nets: float = 1e-2
+    sharpness: float = 1e-2
+    warm_up: WarmUp | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("table", "nets", "sharpness"):
+            if not getattr(self, name) >= 0:
+                raise ValueError(f"InnerRates.{name}: expected zero or more, got {getattr(self, name)}")
+
+    def of(self, parameter: str) -> float:
+        """The rate of a parameter by its name in the module."""
+        match parameter.split("."):
+            case [*_, "table"]:
+                return self.table
+            case [*_, "log_sharpness"]:
+                return self.sharpness
+            case _:
+                return self.nets
+
+    def factor(self, outer_step: int, inner_step: int) -> float:
+        """What all rates are multiplied by in an inner step."""
+        if self.warm_up is None or outer_step >= self.warm_up.outer_steps:
+            return 1.0
+        return 1.0 + self.warm_up.climb * inner_step
+
+
+CONFIGURED = InnerRates()
+"""The rates that MetaCap's configuration names."""
+
+EFFECTIVE = InnerRates(table=1e-4, nets=1e-4, sharpness=1e-4, warm_up=WarmUp())
+"""The rates that its release runs with: a warm-up begins anew at each task, and only the first 50 take its steps."""
+
+
+class Learner:
+    """Takes the inner steps of one task after another in one copy of a module, with a fresh Adam for each."""
+
+    def __init__(self, prior: nn.Module, rates: InnerRates) -> None:
+        self.prior, self.rates = prior, rates
+        self.module = deepcopy(prior)
+        self._optimizer = Optimizer(self.module, rates, BETAS)
+
+    def adapt(self, task: Task, steps: int, outer_step: int, generator: torch.Generator) -> Float[Tensor, " k"]:
+        """Begin with the prior, and take steps: the loss before each of them.
+
+        Ends at a gradient that is no number; from there on losses are none either.
+        """
+        self.module.load_state_dict(self.prior.state_dict())
+        self.module.zero_grad()
+        self._optimizer.reset()
+        losses = torch.full((steps,), torch.nan)
+        for step in range(steps):
+            loss = task.loss(self.module, step, generator)
+            loss.backward()
+            if not has_finite_gradient(self.module):
+                break
+            self._optimizer.step(self.rates.factor(outer_step, step))
+            losses[step] = loss.detach()
+        return losses
+
+
+def has_finite_gradient(module: nn.Module) -> bool:
+    """Whether all gradients are numbers."""
+    gradients = [parameter.grad for parameter in module.parameters() if parameter.grad is not None]
+    return bool(torch.nn.utils.get_total_norm(gradients).isfinite())
