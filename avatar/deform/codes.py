@@ -4,16 +4,19 @@ Both from Dual-Space NeRF (Zhi et al. 2022, section 3.2). Its frame codes are si
 zero in training; here training forgets half of the time which frame it looks at, and zero is a moment like others.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from avatar.structs import Body, Pose
+from avatar.structs import Pose
 
 from .pose_features import PoseFeatures
+
+_START = 0.1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +52,7 @@ class FieldCodes(nn.Module):
     """Owns the pose encoder and the frames' codes.
 
     Attributes:
-        codes: one a training frame, zero before training.
+        codes: one a training frame. They start small, not at zero: a field that starts deaf to them would stay so.
     """
 
     def __init__(self, poses: Pose, frame_ids: Sequence[int], config: FieldCodesConfig) -> None:
@@ -61,8 +64,9 @@ class FieldCodes(nn.Module):
             *(nn.Linear(inputs, hidden), nn.ReLU(), nn.Linear(hidden, hidden), nn.ReLU()),
             nn.Linear(hidden, config.pose_size),
         )
-        self.codes = nn.Parameter(torch.zeros(len(frame_ids), config.frame_size))
+        self.codes = nn.Parameter(_START * torch.randn(len(frame_ids), config.frame_size))
         self._rows = {frame: row for row, frame in enumerate(frame_ids)}
+        self._is_known = True
 
     @property
     def size(self) -> int:
@@ -71,11 +75,15 @@ class FieldCodes(nn.Module):
 
     def forward(self, pose: Pose) -> Float[Tensor, " d"]:
         """The code of ``pose``, then that of its frame; zeros for a pose of no training frame."""
-        row = self._rows.get(pose.frame_id) if pose.frame_id is not None else None
+        row = self._rows.get(pose.frame_id) if self._is_known and pose.frame_id is not None else None
         frame = torch.zeros_like(self.codes[0]) if row is None else self.codes[row]
         return torch.cat([self.encoder(self.features(pose)), frame])
 
-    def forget(self, body: Body, seed: int) -> Body:
-        """The body, in a share ``forget`` of all seeds without the name of its frame: for training, once a step."""
-        draw = float(torch.rand((), generator=torch.Generator().manual_seed(seed)))
-        return replace(body, pose=replace(body.pose, frame_id=None)) if draw < self.config.forget else body
+    @contextmanager
+    def forgetting(self, generator: torch.Generator) -> Iterator[None]:
+        """For a step of training: within, in a share ``forget`` of all draws, no frame is known."""
+        self._is_known = float(torch.rand((), generator=generator)) >= self.config.forget
+        try:
+            yield
+        finally:
+            self._is_known = True

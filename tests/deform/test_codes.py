@@ -1,6 +1,5 @@
 """What a field is told of a moment."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -8,7 +7,7 @@ import pytest
 import torch
 
 from avatar.deform import FieldCodes, FieldCodesConfig
-from avatar.structs import Body, Pose
+from avatar.structs import Pose
 
 FRAME_IDS = (10, 20, 30, 40, 50, 60)
 
@@ -44,14 +43,29 @@ def test_the_pose_tells_but_not_where_somebody_stands_and_faces(codes: FieldCode
     assert torch.equal(codes(moved), codes(pose))
 
 
+@torch.no_grad()
 def test_training_forgets_the_frame_half_of_the_time_and_the_same_half_again(
-    codes: FieldCodes, random_poses: Pose, body_of: Callable[[Pose], Body]
+    codes: FieldCodes, random_poses: Pose
 ) -> None:
-    body = body_of(replace(random_poses[0], frame_id=10))
-    names = [codes.forget(body, seed).pose.frame_id for seed in range(400)]
-    assert set(names) == {None, 10}
-    assert 160 < names.count(None) < 240
-    assert names == [codes.forget(body, seed).pose.frame_id for seed in range(400)]
+    known, unknown = (replace(random_poses[0], frame_id=frame) for frame in (10, None))
+
+    def is_forgotten(step: int) -> bool:
+        with codes.forgetting(torch.Generator().manual_seed(step)):
+            code = codes(known)
+        assert torch.equal(codes(known)[5:], codes.codes[0]), "only within"
+        return torch.equal(code, codes(unknown))
+
+    forgotten = [is_forgotten(step) for step in range(200)]
+    assert 75 < sum(forgotten) < 125
+    assert forgotten == [is_forgotten(step) for step in range(200)]
+
+
+def test_an_error_in_a_step_forgets_nothing(codes: FieldCodes, random_poses: Pose) -> None:
+    pose = replace(random_poses[0], frame_id=10)
+    for seed in range(9):
+        with pytest.raises(KeyError), codes.forgetting(torch.Generator().manual_seed(seed)):
+            raise KeyError
+        assert bool(codes(pose)[5:].any())
 
 
 def test_a_single_frame_will_do(random_poses: Pose) -> None:
