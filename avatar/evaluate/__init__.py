@@ -8,9 +8,11 @@ from .gallery import Example, collect_examples
 from .picture_check import PictureCheck
 from .protocol import METRICS, EvaluateConfig, ImageResult, Report, evaluate
 from .report import write_report
+from .surface_metrics import SURFACE_METRICS, SurfaceConfig, compare_surfaces, seen_from_outside
 
 __all__ = [
     "METRICS",
+    "SURFACE_METRICS",
     "Coverage",
     "Diagnosis",
     "DiagnosisConfig",
@@ -20,11 +22,14 @@ __all__ = [
     "ImageResult",
     "PictureCheck",
     "Report",
+    "SurfaceConfig",
     "collect_examples",
+    "compare_surfaces",
     "cover",
     "diagnose",
     "evaluate",
     "sampled",
+    "seen_from_outside",
     "with_details",
     "write_report",
 ]

@@ -54,6 +54,7 @@ from .topology import (
     vertex_normals,
 )
 from .weighted_rows import dense_weights, sum_weighted_rows
+from .winding import winding_numbers
 
 __all__ = [
     "SH_C0",
@@ -112,4 +113,5 @@ __all__ = [
     "uniform_laplacian",
     "unproject",
     "vertex_normals",
+    "winding_numbers",
 ]
