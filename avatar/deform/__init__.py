@@ -1,6 +1,6 @@
 """A canonical scene and a body to a scene in the world: skinning, pose-dependent correction, light, refinement."""
 
-from .band import band_grid, tightened
+from .band import band_grid
 from .codes import FieldCodes, FieldCodesConfig
 from .control_graph import ControlGraph, ControlGraphConfig
 from .correctives import Correctives, CorrectivesConfig
@@ -37,5 +37,4 @@ __all__ = [
     "VertexBlend",
     "Warp",
     "band_grid",
-    "tightened",
 ]

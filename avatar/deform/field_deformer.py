@@ -4,20 +4,20 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from avatar.engine import MeshTree, OccupancyGrid, closest_points
-from avatar.geometry import rigid_from_parts
-from avatar.structs import Body, FieldShape, RadianceField, RaySamples, Warped, map_tensors
+from avatar.engine import MeshTree, OccupancyGrid
+from avatar.structs import Body, FieldShape, RadianceField, RaySamples, map_tensors
 
-from .band import band_grid, tightened
+from .band import occupied_nearby
 from .codes import FieldCodes
 from .light_field import LightField
+from .posed_space import PosedBand, PosedSpace
 from .warp import VertexBlend, Warp
 
-_MOST_GRIDS = 256
-_SAME_POSE = 2e-3  # by how much the joints' transforms may differ, metres and radians, for a grid to serve again
+_MOST_BANDS = 256  # of about a megabyte each
+_SAME_POSE = 2e-3  # by how much the joints' transforms may differ, metres and radians, for a band to serve again
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,16 +59,17 @@ class FieldDeformer(nn.Module):
         self.light: LightField | None = None
         self.code: FieldCodes | None = None
         self._tree = self._new_tree()
-        self._grids: dict[int, tuple[Tensor, OccupancyGrid]] = {}
-        self._canonical_grid: OccupancyGrid | None = None
+        self._bands: dict[int, tuple[Tensor, PosedBand]] = {}
+        self._canonical: tuple[OccupancyGrid, Bool[Tensor, " n"]] | None = None
 
     def forward(self, scene: RadianceField, body: Body) -> RadianceField:
         """The field in the world, in the pose of ``body``, whose shape may be another than the canonical one's."""
-        posed = PosedSpace(self._tree, self._reweighted(self.canonical_body), self._reweighted(body), self.config)
+        bodies = self._reweighted(self.canonical_body), self._reweighted(body)
+        posed, reach_m = PosedSpace(self._tree, self.config.warp, *bodies), self.config.reach_m
         code = None if self.code is None else self.code(body.pose)
 
         def shape(samples: RaySamples) -> FieldShape:
-            warped = posed.warp(samples.points)
+            warped = posed.warp(samples.points, reach_m)
             found = scene.shape(replace(samples, warped=warped, code=code))
             return replace(found, alphas=found.alphas.where(warped.is_valid, 0))
 
@@ -78,8 +79,8 @@ class FieldDeformer(nn.Module):
 
         @torch.no_grad()
         def distance(points: Float[Tensor, "s 3"]) -> Float[Tensor, " s"]:
-            warped = posed.warp(points)
-            return scene.distance(warped.points).where(warped.is_valid, self.config.reach_m)
+            warped = posed.warp(points, reach_m)
+            return scene.distance(warped.points).where(warped.is_valid, reach_m)
 
         grid = self._grid(scene.grid, posed, body)
         return RadianceField(shape=shape, radiance=radiance, distance=distance, grid=grid, step_m=scene.step_m)
@@ -93,20 +94,26 @@ class FieldDeformer(nn.Module):
             return body
         return replace(body, bone_weights=(body.bone_weights.log() + self.weight_logits).softmax(1))
 
-    def _grid(self, canonical: OccupancyGrid, posed: "PosedSpace", body: Body) -> OccupancyGrid:
-        """The posed band; of captured frames kept for as long as the canonical grid and, nearly, the pose stay."""
-        if self._canonical_grid is not canonical:
-            self._grids.clear()
-            self._canonical_grid = canonical
+    def _grid(self, canonical: OccupancyGrid, posed: PosedSpace, body: Body) -> OccupancyGrid:
+        """Cells of the world where the field may hold something, if it holds nothing outside the canonical grid."""
+        known = self._canonical
+        if known is None or known[0] is not canonical:
+            if known is None or known[0].occupied.shape != canonical.occupied.shape:
+                self._bands.clear()
+            known = self._canonical = (canonical, occupied_nearby(canonical))
+        return self._band(canonical, posed, body).grid(known[1])
+
+    def _band(self, canonical: OccupancyGrid, posed: PosedSpace, body: Body) -> PosedBand:
+        """The cells near the body; kept for captured frames, whose poses come again."""
         transforms = body.posed_from_rest.detach()
-        for known, grid in self._grids.values():
+        for known, band in self._bands.values():
             if float((known - transforms).abs().max()) < _SAME_POSE:
-                return grid
-        grid = posed.grid(canonical)
+                return band
+        band = posed.band(canonical, self.config.cell_m, self.config.reach_m)
         if body.pose.frame_id is not None:
-            self._grids.pop(next(iter(self._grids)) if len(self._grids) == _MOST_GRIDS else body.pose.frame_id, None)
-            self._grids[body.pose.frame_id] = (transforms, grid)
-        return grid
+            self._bands.pop(next(iter(self._bands)) if len(self._bands) == _MOST_BANDS else body.pose.frame_id, None)
+            self._bands[body.pose.frame_id] = (transforms, band)
+        return band
 
     def _new_tree(self) -> MeshTree:
         return MeshTree(self.canonical_body.rest.faces, self.canonical_body.vertices_world.detach())
@@ -115,45 +122,6 @@ class FieldDeformer(nn.Module):
         super()._apply(fn, recurse)
         self.canonical_body = map_tensors(self.canonical_body, fn)
         self._tree = self._new_tree()
-        self._grids.clear()
+        self._bands.clear()
+        self._canonical = None
         return self
-
-
-class PosedSpace:
-    """The space around one posed body, and its way back to the canonical frame.
-
-    It reckons from the body's root joint on, so that single precision does wherever the body stands.
-    """
-
-    def __init__(self, tree: MeshTree, canonical: Body, body: Body, config: FieldDeformConfig) -> None:
-        self._tree, self._config = tree, config
-        self._origin = body.joints_world[0].detach()
-        transforms = body.posed_from_rest
-        near = rigid_from_parts(transforms[:, :3, :3], transforms[:, :3, 3] - self._origin)
-        body = replace(body, posed_from_rest=near)
-        self._vertices = body.vertices_world.detach()
-        self._table = config.warp.table(canonical, body)
-
-    def warp(self, points_world: Float[Tensor, "s 3"]) -> Warped:
-        """Places in the world taken back; valid within reach of the body."""
-        return self._warp(points_world - self._origin)
-
-    def grid(self, canonical: OccupancyGrid) -> OccupancyGrid:
-        """Cells of the world where a field may hold something that holds nothing outside the canonical grid."""
-        self._settle()
-        band = band_grid(self._tree, self._config.cell_m, self._config.reach_m)
-        band = tightened(band, canonical, lambda points: self._warp(points).points)
-        return band._replace(box=band.box + self._origin)
-
-    def _warp(self, points: Float[Tensor, "s 3"]) -> Warped:
-        self._settle()
-        with torch.no_grad():
-            found = closest_points(points, self._tree)
-        warped = self._config.warp.warped(self._table, self._tree.faces, points, found)
-        is_near = found.distances.abs() <= self._config.reach_m
-        return replace(warped, is_valid=warped.is_valid & is_near)
-
-    def _settle(self) -> None:
-        """The tree, which other poses use too, around this one."""
-        if self._tree.vertices is not self._vertices:
-            self._tree.update(self._vertices)

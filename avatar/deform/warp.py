@@ -99,7 +99,7 @@ def _warped(rows: Float[Tensor, "s 15"], points: Float[Tensor, "s 3"], is_valid:
 
 
 def _product(linear: Float[Tensor, "s 9"], vectors: Float[Tensor, "s 3"]) -> Float[Tensor, "s 3"]:
-    return (linear.unflatten(1, (3, 3)) * vectors[:, None]).sum(-1)
+    return (linear.unflatten(1, (3, 3)) @ vectors[..., None]).squeeze(-1)
 
 
 def _frames(body: Body) -> Float[Tensor, "t 3 3"]:

@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from avatar.deform import band_grid, tightened
+from avatar.deform import band_grid
+from avatar.deform.band import cells_with_rim, occupied_nearby
 from avatar.engine import MeshTree, OccupancyGrid, closest_points_reference
 from avatar.structs import Mesh
 
@@ -50,26 +51,20 @@ def test_the_inside_beyond_reach_is_empty() -> None:
     assert grid.occupied.any()
 
 
-def test_tightening_keeps_cells_whose_canonical_cell_or_a_neighbour_is_occupied() -> None:
-    posed = OccupancyGrid(torch.ones(12, 10, 8, dtype=torch.bool), torch.tensor([[0.0, 0, 0], [1.2, 1.0, 0.8]]))
-    occupied = torch.zeros(6, 6, 6, dtype=torch.bool)
-    occupied[0, 3, 5] = True
-    canonical = OccupancyGrid(occupied, torch.tensor([[10.0, 0, 0], [10.6, 0.6, 0.6]]))
-    kept = tightened(posed, canonical, lambda points: points + torch.tensor([10.0, 0, 0]))
-    expected = torch.zeros_like(posed.occupied)
-    expected[0:2, 2:5, 4:7] = True
-    assert torch.equal(kept.occupied, expected)
-    assert torch.equal(kept.box, posed.box)
-    beyond = tightened(posed, canonical, lambda points: points + torch.tensor([9.0, 0, 0]))
-    expected = torch.zeros_like(posed.occupied)
-    expected[9:12, 2:5, 4:7] = True  # places outside the canonical box count as far as one cell
-    assert torch.equal(beyond.occupied, expected)
+def test_nearby_is_the_same_cell_or_a_neighbour_of_it() -> None:
+    occupied = torch.zeros(6, 5, 4, dtype=torch.bool)
+    occupied[0, 3, 2] = True
+    grid = OccupancyGrid(occupied, torch.tensor([[10.0, 0, -1], [10.6, 0.5, -0.6]]))
+    axes = [torch.arange(-3, n + 3) for n in occupied.shape]
+    cells = torch.cartesian_prod(*axes)
+    places = grid.box[0] + 0.1 * (cells + 0.5)
+    is_near = occupied_nearby(grid)[cells_with_rim(grid, places)]
+    assert torch.equal(is_near, (cells - torch.tensor([0, 3, 2])).abs().amax(1) <= 1)
 
 
-def test_nothing_is_kept_of_nothing() -> None:
-    empty = OccupancyGrid(torch.zeros(2, 3, 4, dtype=torch.bool), torch.tensor([[0.0, 0, 0], [1.0, 1, 1]]))
-    full = empty._replace(occupied=~empty.occupied)
-    assert not tightened(empty, full, lambda points: points).occupied.any()
-    assert not tightened(full, empty, lambda points: points).occupied.any()
-    far = tightened(full, full, lambda points: points * 1e9)
-    assert not far.occupied.any()
+def test_nothing_is_near_nothing_or_far_away() -> None:
+    full = OccupancyGrid(torch.ones(2, 3, 4, dtype=torch.bool), torch.tensor([[0.0, 0, 0], [1.0, 1, 1]]))
+    places = torch.tensor([[0.5, 0.5, 0.5], [1e30, 0.5, 0.5], [0.5, -torch.inf, 0.5], [0.5, torch.nan, 0.5]])
+    cells = cells_with_rim(full, places)
+    assert occupied_nearby(full)[cells].tolist() == [True, False, False, False]
+    assert not occupied_nearby(full._replace(occupied=~full.occupied)).any()
