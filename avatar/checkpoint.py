@@ -21,10 +21,10 @@ from safetensors.torch import save
 from torch import Tensor
 
 from avatar.canonical.hybrid import PER_GAUSSIAN
-from avatar.model import Avatar, AvatarConfig
+from avatar.model import AnyAvatar, FieldAvatar, FieldAvatarConfig, HybridAvatar, HybridAvatarConfig
 from avatar.structs import Pose, Shape
 
-FORMAT = "avatar 1"
+FORMAT = "avatar 2"
 _PREFIX = "checkpoint-"
 T = TypeVar("T")
 
@@ -71,16 +71,18 @@ def _value(hint: Any, data: Any, name: str) -> Any:
     raise ValueError(f"config.json: {name}: expected {hint}, got {found!r}")
 
 
-def save_avatar(avatar: Avatar, folder: Path) -> None:
+def save_avatar(avatar: AnyAvatar, folder: Path) -> None:
     """Write ``config.json`` and ``avatar.safetensors`` into an existing folder."""
     description = {
         "format": FORMAT,
         "config": to_json(avatar.config),
         "rig": avatar.rig,
-        "shape": dict(zip(avatar.shape.names, avatar.shape.values.tolist(), strict=True)),
+        "shape": _shape_json(avatar.shape),
         "frame_ids": list(avatar.frame_ids),
         "cameras": list(avatar.cameras),
     }
+    if isinstance(avatar, FieldAvatar):
+        description["canonical_shape"] = _shape_json(avatar.canonical_shape)
     poses = {
         "poses.local_quats": avatar.poses.local_quats,
         "poses.root_position_world": avatar.poses.root_position_world,
@@ -89,7 +91,18 @@ def save_avatar(avatar: Avatar, folder: Path) -> None:
     save_tensors(folder / "avatar.safetensors", {**avatar.state_dict(), **poses})
 
 
-def load_avatar(folder: Path, device: torch.device | str = "cpu") -> Avatar:
+def _shape_json(shape: Shape) -> dict[str, float]:
+    return dict(zip(shape.names, shape.values.tolist(), strict=True))
+
+
+def _shape_from_json(data: Any) -> Shape:
+    shape = Shape(names=tuple(data), values=torch.tensor(list(data.values()), dtype=torch.float32))
+    if not bool(shape.values.isfinite().all()):
+        raise ValueError(f"shape: expected finite numbers, got {data}")
+    return shape
+
+
+def load_avatar(folder: Path, device: torch.device | str = "cpu") -> AnyAvatar:
     """Read an avatar from a checkpoint folder, or the newest one of a run folder, onto ``device``.
 
     Raises:
@@ -102,27 +115,48 @@ def load_avatar(folder: Path, device: torch.device | str = "cpu") -> Avatar:
         description = json.loads(path.read_text())
         if description.get("format") != FORMAT:
             raise ValueError(f"expected format {FORMAT!r}, got {description.get('format')!r}")
-        config = from_json(AvatarConfig, description["config"])
-        shape = description["shape"]
-        person = Shape(names=tuple(shape), values=torch.tensor(list(shape.values()), dtype=torch.float32))
-        if not bool(person.values.isfinite().all()):
-            raise ValueError(f"shape: expected finite numbers, got {shape}")
-        rig, frame_ids = description["rig"], [int(frame) for frame in description["frame_ids"]]
-        cameras = [str(name) for name in description["cameras"]]
+        known = {
+            "shape": _shape_from_json(description["shape"]),
+            "rig": description["rig"],
+            "frame_ids": [int(frame) for frame in description["frame_ids"]],
+            "cameras": [str(name) for name in description["cameras"]],
+        }
+        config = _value(HybridAvatarConfig | FieldAvatarConfig, description["config"], "config")
+        if isinstance(config, FieldAvatarConfig):
+            known["canonical_shape"] = _shape_from_json(description["canonical_shape"])
     except (KeyError, TypeError, AttributeError, ValueError, OverflowError, RecursionError) as error:
         raise ValueError(f"{path}: not an avatar's config: {error}") from error
     tensors = load_tensors(folder / "avatar.safetensors")
     try:
-        poses = Pose(
+        known["poses"] = Pose(
             local_quats=tensors.pop("poses.local_quats"), root_position_world=tensors.pop("poses.root_position_world")
         )
-        avatar = Avatar(shape=person, poses=poses, frame_ids=frame_ids, config=config, rig=rig, cameras=cameras)
-        avatar.canonical.replace_rows({name: tensors[f"canonical.{name}"] for name in PER_GAUSSIAN})
-        avatar.load_state_dict(tensors)
+        avatar = _filled(config, known, tensors)
     except (KeyError, RuntimeError, ValueError, TypeError, IndexError) as error:
         reason = " ".join(str(error).split())
         raise ValueError(f"{folder}: avatar.safetensors does not fit config.json: {reason}") from error
     return avatar.to(device)
+
+
+def _filled(
+    config: HybridAvatarConfig | FieldAvatarConfig, known: dict[str, Any], tensors: dict[str, Tensor]
+) -> AnyAvatar:
+    match config:
+        case HybridAvatarConfig():
+            avatar = HybridAvatar(**known, config=config)
+            avatar.canonical.replace_rows({name: tensors[f"canonical.{name}"] for name in PER_GAUSSIAN})
+        case FieldAvatarConfig():
+            avatar = FieldAvatar(**known, config=config)
+    avatar.load_state_dict(tensors)
+    return avatar
+
+
+def load_hybrid(folder: Path, device: torch.device | str = "cpu") -> HybridAvatar:
+    """The same, of Gaussians; ValueError for a radiance field."""
+    avatar = load_avatar(folder, device)
+    if not isinstance(avatar, HybridAvatar):
+        raise ValueError(f"{folder}: expected Gaussians, found a radiance field; see `avatar fit hybrid --from-field`")
+    return avatar
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:

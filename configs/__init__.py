@@ -5,14 +5,14 @@ To add one, write its function in a file here, and name it in ``Recipe`` and in 
 
 from typing import Literal
 
-from avatar.train import FitConfig
+from avatar.train import HybridFitConfig
 
 from .hybrid import hybrid
 
 Recipe = Literal["hybrid"]
 
 
-def make_recipe(name: Recipe, seed: int, refine: bool = False) -> FitConfig:
+def make_recipe(name: Recipe, seed: int, refine: bool = False) -> HybridFitConfig:
     """The config of a recipe; ``seed`` is of everything random, ``refine`` corrects cameras and exposure."""
     match name:
         case "hybrid":

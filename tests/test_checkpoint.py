@@ -16,7 +16,7 @@ from avatar.canonical import HybridConfig
 from avatar.canonical.hybrid import PER_GAUSSIAN
 from avatar.checkpoint import (
     from_json,
-    load_avatar,
+    load_hybrid,
     load_tensors,
     newest_checkpoint,
     save_avatar,
@@ -36,12 +36,12 @@ from avatar.deform import (
 )
 from avatar.geometry import look_at, quats_from_axis_angles
 from avatar.losses import LossConfig
-from avatar.model import Avatar, AvatarConfig
+from avatar.model import HybridAvatar, HybridAvatarConfig
 from avatar.render import RenderConfig, render
 from avatar.structs import Camera, Pose, Shape
-from avatar.train import AdaptConfig, FitConfig, LearningRates, RefineRates, Schedule
+from avatar.train import AdaptConfig, HybridFitConfig, LearningRates, RefineRates, Schedule
 
-FULL = AvatarConfig(
+FULL = HybridAvatarConfig(
     canonical=HybridConfig(num_gaussians=300, sh_degree=1, relative_size=1 / 3),
     deform=DeformConfig(
         skinning=LearnedMix(initial_dqs_fraction=0.3),
@@ -51,13 +51,13 @@ FULL = AvatarConfig(
     ),
     refine=RefineConfig(poses=True, joints=True, cameras=True, exposure=True),
 )
-BARE = AvatarConfig(
+BARE = HybridAvatarConfig(
     canonical=HybridConfig(num_gaussians=30, shape="disc"),
     deform=DeformConfig(correctives=CorrectivesConfig(num_modes=0)),
 )
 
 
-def shaken(config: AvatarConfig = FULL, rig: str = "anny") -> Avatar:
+def shaken(config: HybridAvatarConfig = FULL, rig: str = "anny") -> HybridAvatar:
     """An avatar whose every number is random, with fewer Gaussians than it started with."""
     generator = torch.Generator().manual_seed(0)
     model = load_body(rig)
@@ -67,7 +67,7 @@ def shaken(config: AvatarConfig = FULL, rig: str = "anny") -> Avatar:
         root_position_world=torch.randn(3, 3, generator=generator),
     )
     shape = Shape(names=model.shape_names, values=values)
-    avatar = Avatar(shape=shape, poses=poses, frame_ids=(9, 2, 4), config=config, rig=rig, cameras=("b", "a"))
+    avatar = HybridAvatar(shape=shape, poses=poses, frame_ids=(9, 2, 4), config=config, rig=rig, cameras=("b", "a"))
     avatar.canonical.replace_rows({name: getattr(avatar.canonical, name)[3:] for name in PER_GAUSSIAN})
     avatar.canonical.shell = 0.01 * torch.randn(avatar.canonical.shell.shape, generator=generator)
     with torch.no_grad():
@@ -84,10 +84,10 @@ def saved(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize(("config", "rig"), [(FULL, "anny"), (FULL, "cmu_mb"), (BARE, "anny")])
-def test_everything_comes_back_bit_for_bit(config: AvatarConfig, rig: str, tmp_path: Path) -> None:
+def test_everything_comes_back_bit_for_bit(config: HybridAvatarConfig, rig: str, tmp_path: Path) -> None:
     avatar = shaken(config, rig)
     save_avatar(avatar, tmp_path)
-    loaded = load_avatar(tmp_path)
+    loaded = load_hybrid(tmp_path)
     assert loaded.config == config
     assert (loaded.rig, loaded.frame_ids, loaded.shape.names) == (rig, (9, 2, 4), avatar.shape.names)
     assert torch.equal(loaded.shape.values, avatar.shape.values)
@@ -111,7 +111,7 @@ def test_a_loaded_avatar_gives_the_identical_picture(frame_id: int | None, tmp_p
         height=64,
         width=64,
     )
-    one, other = (render(person.posed(pose), camera) for person in (avatar, load_avatar(tmp_path)))
+    one, other = (render(person.posed(pose), camera) for person in (avatar, load_hybrid(tmp_path)))
     assert float(one.alpha.mean()) > 0.02
     assert torch.equal(one.color, other.color)
     assert torch.equal(one.alpha, other.alpha)
@@ -121,7 +121,7 @@ def test_a_second_save_is_the_same_file(tmp_path: Path) -> None:
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
     save_avatar(shaken(), tmp_path / "one")
-    save_avatar(load_avatar(tmp_path / "one"), tmp_path / "two")
+    save_avatar(load_hybrid(tmp_path / "one"), tmp_path / "two")
     for name in ("config.json", "avatar.safetensors"):
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
 
@@ -129,7 +129,7 @@ def test_a_second_save_is_the_same_file(tmp_path: Path) -> None:
 CONFIGS = [
     FULL,
     BARE,
-    AvatarConfig(),
+    HybridAvatarConfig(),
     HybridConfig(relative_size=0.1 + 0.2),
     CorrectivesConfig(feature_limit=1e-30),
     DeformConfig(skinning=Linear()),
@@ -140,7 +140,7 @@ CONFIGS = [
     AdaptConfig(rounds=0),
     LearningRates(refine=RefineRates(poses=0.0)),
     Schedule(knots=((0.0, 1.0), (0.3, 1e-9), (1.0, 2.0))),
-    FitConfig(avatar=FULL, seed=3),
+    HybridFitConfig(avatar=FULL, seed=3),
 ]
 
 
@@ -172,7 +172,7 @@ def test_every_kind_of_config_is_tried() -> None:
     [
         (3, "expected a HybridConfig, got 3"),
         ({"num_gaussians": 3}, "expected a HybridConfig, got None"),
-        ({"kind": "AvatarConfig"}, "expected a HybridConfig, got 'AvatarConfig'"),
+        ({"kind": "HybridAvatarConfig"}, "expected a HybridConfig, got 'HybridAvatarConfig'"),
         ({"kind": "HybridConfig", "colour": 1, "a": 2}, "HybridConfig has no field a, colour"),
         ({"kind": "HybridConfig", "num_gaussians": "many"}, "HybridConfig.num_gaussians: expected .*, got 'many'"),
         ({"kind": "HybridConfig", "num_gaussians": 2.5}, "HybridConfig.num_gaussians: expected .*, got 2.5"),
@@ -193,7 +193,7 @@ def test_what_is_no_config_is_named(data: Any, reason: str) -> None:
         (DeformConfig, {"skinning": {"kind": "Spline"}}),
         (DeformConfig, {"skinning": "Linear"}),
         (DeformConfig, {"skinning": {"kind": "Blended", "dqs_fraction": 2.0}}),
-        (AvatarConfig, {"canonical": None}),
+        (HybridAvatarConfig, {"canonical": None}),
         (RefineConfig, {"poses": 1}),
         (RenderConfig, {"backend": "vulkan"}),
         (RenderConfig, {"background": [0.0, 0.0]}),
@@ -241,7 +241,7 @@ CONFIG_DAMAGE: dict[str, Callable[[Path], Any]] = {
 def test_damaged_configs_are_named(damage: str, saved: Path) -> None:
     CONFIG_DAMAGE[damage](saved / "config.json")
     with pytest.raises(ValueError, match="not an avatar's config") as caught:
-        load_avatar(saved)
+        load_hybrid(saved)
     assert str(caught.value).startswith(str(saved / "config.json"))
     assert "\n" not in str(caught.value)
 
@@ -286,7 +286,7 @@ MISFITS: dict[str, Callable[[Path], Any]] = {
 def test_tensors_must_fit_the_config(misfit: str, saved: Path) -> None:
     MISFITS[misfit](saved)
     with pytest.raises(ValueError, match=r"avatar\.safetensors does not fit config\.json") as caught:
-        load_avatar(saved)
+        load_hybrid(saved)
     assert str(saved) in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -296,18 +296,18 @@ def test_cut_off_tensors_are_named(keep: int, saved: Path) -> None:
     path = saved / "avatar.safetensors"
     path.write_bytes(path.read_bytes()[:keep])
     with pytest.raises(ValueError, match="damaged safetensors file") as caught:
-        load_avatar(saved)
+        load_hybrid(saved)
     assert str(path) in str(caught.value)
 
 
 def test_what_is_missing_is_named(saved: Path, tmp_path: Path) -> None:
     (saved / "avatar.safetensors").unlink()
     with pytest.raises(FileNotFoundError, match=r"avatar\.safetensors: missing"):
-        load_avatar(saved)
+        load_hybrid(saved)
     for folder in (tmp_path / "nowhere", tmp_path):
         (tmp_path / "config.json").unlink(missing_ok=True)
         with pytest.raises(FileNotFoundError, match="no checkpoint here; make one with `avatar fit hybrid"):
-            load_avatar(folder)
+            load_hybrid(folder)
 
 
 def test_tensors_come_back(tmp_path: Path) -> None:

@@ -12,13 +12,13 @@ from avatar.canonical import HybridConfig, clothed_surface
 from avatar.deform import CorrectivesConfig, DeformConfig, RefineConfig
 from avatar.geometry import lbs, matrices_from_axis_angles, matrices_from_quats, multiply_quats, normalize_quats
 from avatar.geometry import quats_from_axis_angles as turn
-from avatar.model import Avatar, AvatarConfig
+from avatar.model import HybridAvatar, HybridAvatarConfig
 from avatar.structs import Gaussians, Pose, Rendering, map_tensors
 
 FRAME_IDS = (4, 8, 15)
 NO_MODES = CorrectivesConfig(num_modes=0)
-PLAIN = AvatarConfig(canonical=HybridConfig(num_gaussians=400), deform=DeformConfig(correctives=NO_MODES))
-FULL = AvatarConfig(
+PLAIN = HybridAvatarConfig(canonical=HybridConfig(num_gaussians=400), deform=DeformConfig(correctives=NO_MODES))
+FULL = HybridAvatarConfig(
     canonical=HybridConfig(num_gaussians=400, sh_degree=1),
     deform=DeformConfig(correctives=CorrectivesConfig(num_modes=2, num_control_points=50)),
     refine=RefineConfig(poses=True, joints=True, cameras=True, exposure=True),
@@ -34,9 +34,9 @@ def poses_of(rig: str) -> Pose:
     )
 
 
-def avatar(config: AvatarConfig, rig: str = "anny", seed: int = 0) -> Avatar:
+def avatar(config: HybridAvatarConfig, rig: str = "anny", seed: int = 0) -> HybridAvatar:
     shape = load_body(rig).default_shape()
-    return Avatar(
+    return HybridAvatar(
         shape=shape,
         poses=poses_of(rig),
         frame_ids=FRAME_IDS,
@@ -176,14 +176,14 @@ def test_gradient_reaches_every_parameter() -> None:
 def test_unknown_rigs_are_refused() -> None:
     poses, shape = poses_of("anny"), load_body().default_shape()
     with pytest.raises(ValueError, match="rig: expected one of anny, cmu_mb, found 'mixamo'"):
-        Avatar(shape=shape, poses=poses, frame_ids=FRAME_IDS, config=PLAIN, rig="mixamo")
+        HybridAvatar(shape=shape, poses=poses, frame_ids=FRAME_IDS, config=PLAIN, rig="mixamo")
 
 
 def test_poses_must_be_the_rigs_and_as_many_as_frames() -> None:
     shape = load_body().default_shape()
     for rig, frame_ids in (("cmu_mb", FRAME_IDS), ("anny", FRAME_IDS[:2])):
         with pytest.raises(ValueError, match=r"poses\.local_quats: expected .* got \(3, 104, 4\)"):
-            Avatar(shape=shape, poses=poses_of("anny"), frame_ids=frame_ids, config=PLAIN, rig=rig)
+            HybridAvatar(shape=shape, poses=poses_of("anny"), frame_ids=frame_ids, config=PLAIN, rig=rig)
 
 
 def tensors_in(holder: object, path: str = "avatar") -> Iterator[tuple[str, Tensor]]:
@@ -202,7 +202,7 @@ def tensors_in(holder: object, path: str = "avatar") -> Iterator[tuple[str, Tens
 
 @torch.no_grad()
 @pytest.mark.parametrize("config", [PLAIN, FULL], ids=["plain", "full"])
-def test_everything_it_holds_moves_with_it(config: AvatarConfig) -> None:
+def test_everything_it_holds_moves_with_it(config: HybridAvatarConfig) -> None:
     """To another precision here: what goes to a device takes the same way."""
     person, pose = avatar(config), poses_of("anny")[1]
     before = person.posed(pose)
@@ -246,4 +246,4 @@ def test_frames_that_cannot_be_told_apart_are_refused(frame_ids: tuple[int, ...]
         local_quats=rest.local_quats.expand(3, -1, -1), root_position_world=rest.root_position_world.expand(3, -1)
     )
     with pytest.raises(ValueError, match="frame_ids: expected different numbers"):
-        Avatar(shape=model.default_shape(), poses=poses, frame_ids=frame_ids, config=PLAIN, rig="cmu_mb")
+        HybridAvatar(shape=model.default_shape(), poses=poses, frame_ids=frame_ids, config=PLAIN, rig="cmu_mb")

@@ -2,13 +2,13 @@
 
 from importlib import import_module
 
-from avatar.train import FitConfig
+from avatar.train import HybridFitConfig
 
 make_recipe = import_module("avatar.configs").make_recipe
 
 
 def test_the_hybrid_is_the_defaults() -> None:
-    assert make_recipe("hybrid", 0) == FitConfig()
+    assert make_recipe("hybrid", 0) == HybridFitConfig()
     assert make_recipe("hybrid", 7).seed == 7
 
 

@@ -9,14 +9,14 @@ import pytest
 import torch
 
 from avatar.captures import open_capture
-from avatar.checkpoint import load_avatar, newest_checkpoint, save_avatar
+from avatar.checkpoint import load_hybrid, newest_checkpoint, save_avatar
 from avatar.engine import set_threads
 from avatar.export import read_ply, write_ply
 from avatar.export.axes import VIEWER_FROM_WORLD, rotate_gaussians, to_viewer_axes
-from avatar.model import Avatar
+from avatar.model import HybridAvatar
 from avatar.render import render
 from avatar.structs import Capture, Frame, Gaussians
-from avatar.train import Fit, FitConfig, Limits
+from avatar.train import HybridFit, HybridFitConfig, Limits
 
 SAMPLE = Path(__file__).resolve().parents[1] / "data" / "samples" / "dancer"
 STEPS = 120
@@ -44,17 +44,17 @@ def capture() -> Capture:
 
 
 @pytest.fixture(scope="module")
-def fit(capture: Capture, tmp_path_factory: pytest.TempPathFactory) -> Fit:
+def fit(capture: Capture, tmp_path_factory: pytest.TempPathFactory) -> HybridFit:
     """The first steps of the default recipe."""
     run = tmp_path_factory.mktemp("story") / "run"
-    fit = Fit(capture, capture.split("train"), run, FitConfig(), Limits(steps=STEPS))
+    fit = HybridFit(capture, capture.split("train"), run, HybridFitConfig(), Limits(steps=STEPS))
     for _ in fit:
         pass
     return fit
 
 
 @torch.no_grad()
-def quality(avatar: Avatar, capture: Capture, split: str) -> float:
+def quality(avatar: HybridAvatar, capture: Capture, split: str) -> float:
     """Mean PSNR of whole pictures, in dB."""
     frames = [capture.load_frame(frame, camera, False) for frame, camera in capture.split(split).pairs()]
     views = [render(avatar.posed(frame.pose), frame.camera).color.clamp(0, 1) for frame in frames]
@@ -69,15 +69,15 @@ def frame(capture: Capture) -> Frame:
 
 
 @pytest.fixture(scope="module")
-def posed(fit: Fit, frame: Frame) -> Gaussians:
+def posed(fit: HybridFit, frame: Frame) -> Gaussians:
     """The avatar at that moment."""
     with torch.no_grad():
         return fit.avatar.posed(frame.pose)
 
 
-def test_it_looks_like_the_person_from_new_views_and_in_new_poses(fit: Fit, capture: Capture) -> None:
+def test_it_looks_like_the_person_from_new_views_and_in_new_poses(fit: HybridFit, capture: Capture) -> None:
     """Seen: 28.1 and 26.8 dB or more, from 20.6 and 20.4."""
-    untrained = Avatar(
+    untrained = HybridAvatar(
         shape=fit.avatar.shape, poses=fit.avatar.poses, frame_ids=fit.avatar.frame_ids, config=fit.config.avatar
     )
     for split, expected in (("test_novel_view", 27.0), ("test_novel_pose", 25.5)):
@@ -94,8 +94,8 @@ def test_it_covers_the_person(posed: Gaussians, frame: Frame) -> None:
 
 
 @torch.no_grad()
-def test_its_checkpoint_reloads_bit_for_bit(fit: Fit, posed: Gaussians, frame: Frame, tmp_path: Path) -> None:
-    loaded = load_avatar(fit.run)
+def test_its_checkpoint_reloads_bit_for_bit(fit: HybridFit, posed: Gaussians, frame: Frame, tmp_path: Path) -> None:
+    loaded = load_hybrid(fit.run)
     ours, theirs = fit.avatar.state_dict(), loaded.state_dict()
     assert all(torch.equal(ours[name], theirs[name]) for name in ours.keys() | theirs.keys())
     assert torch.equal(render(posed, frame.camera).color, render(loaded.posed(frame.pose), frame.camera).color)

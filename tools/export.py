@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 
 from avatar import __version__
-from avatar.checkpoint import load_avatar
+from avatar.checkpoint import load_hybrid
 from avatar.export import to_viewer_axes, write_obj, write_ply
 from avatar.geometry import split_long_edges
 from avatar.structs import Mesh
@@ -51,7 +51,7 @@ def run(config: ExportCommand) -> None:
         raise ValueError("--longest-edge-m: expected 0.001 or more, with --format obj")
     if config.poses and config.frame is None:
         raise ValueError("--poses: expected --frame as well, the time step whose pose to take")
-    avatar = load_avatar(config.run).eval()
+    avatar = load_hybrid(config.run).eval()
     pose = rest_pose(avatar)
     if config.frame is not None:
         capture = capture_for(avatar, config.poses) if config.poses else None

@@ -8,7 +8,7 @@ from tyro.conf import FlagCreatePairsOff, Positional
 
 from avatar.captures import open_capture
 from avatar.render import Device
-from avatar.train import Fit, Limits
+from avatar.train import HybridFit, Limits
 
 from ..configs import Recipe, make_recipe
 from .console import INTERRUPTED, say
@@ -70,7 +70,7 @@ def run(config: FitCommand) -> None:
         recipe=config.recipe, seed=config.seed, capture=capture.name, split=split, frame_rate_hz=capture.frame_rate_hz
     )
     open_run(config.run, record, config.overwrite)
-    fit = Fit(capture, capture.split(split), config.run, recipe, limits, config.device)
+    fit = HybridFit(capture, capture.split(split), config.run, recipe, limits, config.device)
     if fit.fraction >= 1:
         say(f"{config.run}: already finished; fit longer with --steps or --budget-seconds, or anew with --overwrite")
     elif fit.step:

@@ -15,7 +15,7 @@ from avatar.evaluate import Report, collect_examples, with_details, write_report
 from avatar.evaluate.protocol import RenderFrame, pose_and_camera
 from avatar.evaluate.report import COLUMNS
 from avatar.export import write_video
-from avatar.model import Avatar
+from avatar.model import AnyAvatar, Avatar, FieldAvatar, HybridAvatar
 from avatar.render import RenderConfig, normal_map
 from avatar.structs import Capture, Frame
 from avatar.train import read_events
@@ -29,7 +29,7 @@ from .views import orbit_around, pictures
 FILM_FRAMES, FILM_FPS, FILM_SIZE_PX = 72, 15.0, (640, 480)
 
 
-def write_page(run: Path, avatar: Avatar, capture: Capture, view: RenderFrame, look: RenderConfig) -> Path:
+def write_page(run: Path, avatar: AnyAvatar, capture: Capture, view: RenderFrame, look: RenderConfig) -> Path:
     """Write ``report/index.html`` of a run, and return its path; evaluations of older checkpoints are left out."""
     since = newest_checkpoint(run).stat().st_mtime
     stored = [
@@ -39,7 +39,7 @@ def write_page(run: Path, avatar: Avatar, capture: Capture, view: RenderFrame, l
     ]
     order = [*capture.splits, *sorted(path.stem for path in stored)]
     reports = [Report.read(path) for path in sorted(stored, key=lambda path: order.index(path.stem))]
-    draw_normals = normals_of(avatar, is_own(run, capture))
+    draw_normals = normals_of(avatar, is_own(run, capture)) if isinstance(avatar, HybridAvatar) else None
     examples = [
         example
         for report in reports
@@ -61,7 +61,7 @@ def write_page(run: Path, avatar: Avatar, capture: Capture, view: RenderFrame, l
     )
 
 
-def normals_of(avatar: Avatar, knows_frames: bool) -> Callable[[Frame], Float[Tensor, "h w 3"]]:
+def normals_of(avatar: HybridAvatar, knows_frames: bool) -> Callable[[Frame], Float[Tensor, "h w 3"]]:
     """How the avatar's clothed surface lies in a frame; what it learnt of single frames counts as in ``view_of``."""
     surface = clothed_surface(avatar.canonical)
 
@@ -80,10 +80,15 @@ def write_turntable(path: Path, avatar: Avatar, run: Path, look: RenderConfig) -
     write_video(path, pictures(avatar, poses, cameras, look), FILM_FPS)
 
 
-def facts(run: Path, avatar: Avatar) -> dict[str, str]:
+def facts(run: Path, avatar: AnyAvatar) -> dict[str, str]:
     """What the head of the page says about the fit."""
     record, events = read_record(run), read_events(run / "events.jsonl")
-    lines = {"Gaussians": f"{avatar.canonical.num_gaussians:,}", "engine": _engine(avatar)}
+    match avatar:
+        case HybridAvatar():
+            made_of = {"Gaussians": f"{avatar.canonical.num_gaussians:,}"}
+        case FieldAvatar():
+            made_of = {"rows of the hash grid": f"{len(avatar.canonical.table):,}"}
+    lines = {**made_of, "engine": _engine(avatar)}
     if record:
         lines |= {"recipe": record.recipe, "fitted to": f"{record.capture} / {record.split}", "seed": str(record.seed)}
     if events:

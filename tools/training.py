@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from threading import Event
 from types import FrameType
 
-from avatar.train import Fit
+from avatar.train import Run, StepReport
 
 from .console import progress
 
@@ -15,18 +15,23 @@ PARTS = 10_000  # of the progress bar
 SMOOTHING = 0.05  # share of the latest step in the PSNR shown
 
 
-def train(fit: Fit) -> None:
+def train(fit: Run) -> None:
     """Take steps until the limit or Ctrl-C, after which the run is saved."""
     psnr = math.nan
     with progress() as bar, interrupt_noted() as interrupted:
         task = bar.add_task("fit", total=PARTS, completed=int(PARTS * fit.fraction), detail="")
         for report in fit:
             psnr = report.psnr if math.isnan(psnr) else psnr + SMOOTHING * (report.psnr - psnr)
-            detail = f"{psnr:.2f} dB, {report.num_gaussians:,} Gaussians"
+            detail = f"{psnr:.2f} dB, {facts_of(report)}"
             bar.update(task, completed=PARTS * report.fraction, detail=detail)
             if interrupted.is_set():
                 fit.save()
                 break
+
+
+def facts_of(report: StepReport) -> str:
+    """Its counts, as ``27,000 gaussians``."""
+    return ", ".join(f"{count:,} {name.removeprefix('num_').replace('_', ' ')}" for name, count in report.facts.items())
 
 
 @contextmanager

@@ -26,7 +26,7 @@ from .frame import Frame
 from .gaussians import Binding, Gaussians
 from .mesh import Mesh
 from .moving import map_tensors
-from .radiance_field import FieldShape, RadianceField, RaySamples, Warped
+from .radiance_field import FieldShape, RadianceField, RayColors, RaySamples, Warped
 from .rendering import Rendering
 
 Scene = Gaussians | Mesh | RadianceField
@@ -43,6 +43,7 @@ __all__ = [
     "Mesh",
     "Pose",
     "RadianceField",
+    "RayColors",
     "RaySamples",
     "Rendering",
     "Scene",

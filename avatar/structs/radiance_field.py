@@ -88,6 +88,23 @@ def _rows(record, which: Tensor):
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class RayColors:
+    """What rays see.
+
+    Attributes:
+        color: sRGB, premultiplied by ``alpha``.
+        alpha: coverage in [0, 1].
+        depth: sums of weighted distances along the rays, metres.
+        shape: what the field said of the samples.
+    """
+
+    color: Float[Tensor, "r 3"]
+    alpha: Float[Tensor, " r"]
+    depth: Float[Tensor, " r"]
+    shape: FieldShape
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class RadianceField:
     """A field as functions of places in the frame that the holder names: the renderer never knows what answers them.
 

@@ -2,20 +2,29 @@
 
 from .adapt import AdaptConfig
 from .events import read_events
-from .fit import Fit, FitConfig, Limits, StepReport
+from .field_fit import FieldFit, FieldFitConfig, FieldRates, TightenConfig
+from .field_step import FieldStepConfig
+from .hybrid_fit import HybridFit, HybridFitConfig
 from .optimizer import LearningRates, RefineRates
+from .run import Limits, Run, StepReport
 from .schedule import Schedule
 from .unseen import UnseenConfig
 
 __all__ = [
     "AdaptConfig",
-    "Fit",
-    "FitConfig",
+    "FieldFit",
+    "FieldFitConfig",
+    "FieldRates",
+    "FieldStepConfig",
+    "HybridFit",
+    "HybridFitConfig",
     "LearningRates",
     "Limits",
     "RefineRates",
+    "Run",
     "Schedule",
     "StepReport",
+    "TightenConfig",
     "UnseenConfig",
     "read_events",
 ]

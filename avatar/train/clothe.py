@@ -19,7 +19,7 @@ from torch import Tensor
 
 from avatar.canonical import membrane
 from avatar.geometry import project, transform_points, triangle_areas, vertex_normals
-from avatar.model import Avatar
+from avatar.model import HybridAvatar
 from avatar.render import view_mesh
 from avatar.structs import Body, Capture, Frame, Mesh, Split
 
@@ -67,7 +67,7 @@ class _Outline(NamedTuple):
 
 
 @torch.no_grad()
-def clothe(avatar: Avatar, capture: Capture, split: Split, config: ClotheConfig) -> Float[Tensor, "v 3"]:
+def clothe(avatar: HybridAvatar, capture: Capture, split: Split, config: ClotheConfig) -> Float[Tensor, "v 3"]:
     """The displacement of an avatar's template, metres, with which its silhouettes are those of a split's masks.
 
     The avatar must be on the CPU.
@@ -92,7 +92,9 @@ def _spread(ids: tuple[int, ...], count: int) -> list[int]:
     return [ids[place] for place in places]
 
 
-def _outline(avatar: Avatar, frame: Frame, displacement: Tensor, normals: Tensor, config: ClotheConfig) -> _Outline:
+def _outline(
+    avatar: HybridAvatar, frame: Frame, displacement: Tensor, normals: Tensor, config: ClotheConfig
+) -> _Outline:
     faces, camera = avatar.template.faces, frame.camera
     body = avatar.body(avatar.shape, frame.pose)
     clothed = avatar.template.vertices + displacement
@@ -111,7 +113,7 @@ def _outline(avatar: Avatar, frame: Frame, displacement: Tensor, normals: Tensor
     return _Outline(corners[is_told], rates[is_told], (steps * metres_per_px)[is_told])
 
 
-def _posed(avatar: Avatar, vertices: Float[Tensor, "v 3"], body: Body) -> Float[Tensor, "v 3"]:
+def _posed(avatar: HybridAvatar, vertices: Float[Tensor, "v 3"], body: Body) -> Float[Tensor, "v 3"]:
     scene = avatar.deform(Mesh(vertices=vertices, faces=avatar.template.faces), body)
     assert isinstance(scene, Mesh)
     return scene.vertices

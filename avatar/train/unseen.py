@@ -16,7 +16,7 @@ from avatar.body import ShapedBody, load_body
 from avatar.canonical import Hybrid
 from avatar.canonical.hybrid import PER_GAUSSIAN
 from avatar.geometry import dense_weights, interpolate
-from avatar.model import Avatar
+from avatar.model import HybridAvatar
 from avatar.render import visible_cosines
 from avatar.structs import Body, Capture, Split
 
@@ -54,7 +54,7 @@ class UnseenConfig:
 class Unseen:
     """Knows which vertices of the template the pictures of a split show."""
 
-    def __init__(self, avatar: Avatar, capture: Capture, split: Split, config: UnseenConfig) -> None:
+    def __init__(self, avatar: HybridAvatar, capture: Capture, split: Split, config: UnseenConfig) -> None:
         shaped = load_body(avatar.rig).shaped(capture.shape)  # as captured: corrections change from step to step
         is_seen = _shares(shaped, capture, split) >= config.min_share
         if not is_seen.any():
@@ -69,7 +69,7 @@ class Unseen:
         """Of each Gaussian, whether most of its triangle is seen."""
         return self._rows(canonical)[0]
 
-    def hold(self, avatar: Avatar) -> None:
+    def hold(self, avatar: HybridAvatar) -> None:
         """Take the gradients from unseen Gaussians, and those of colour from pose-dependent modes on unseen skin."""
         if self._sees_all:
             return

@@ -8,7 +8,7 @@ import torch
 
 from avatar.body import load_body
 from avatar.geometry import multiply_quats, quats_from_axis_angles
-from avatar.model import Avatar, AvatarConfig
+from avatar.model import HybridAvatar, HybridAvatarConfig
 from avatar.render import orbit
 from avatar.structs import Camera, Capture, Frame, Pose, Rendering, Shape, Split
 
@@ -70,7 +70,7 @@ def render_frame() -> Callable[[Frame], Rendering]:
 
 
 @pytest.fixture(scope="session")
-def person() -> Avatar:
+def person() -> HybridAvatar:
     """Somebody in camouflage, in six poses: who turns, and lifts the left arm."""
     body = load_body()
     arm, rest, poses = body.joint_names.index("upperarm01.L"), body.rest_pose(), []
@@ -79,7 +79,9 @@ def person() -> Avatar:
         turns[arm, 1], turns[0, 1] = 0.05 * frame, 0.04 * frame
         poses.append(multiply_quats(rest.local_quats, quats_from_axis_angles(turns)))
     stacked = Pose(local_quats=torch.stack(poses), root_position_world=rest.root_position_world.expand(6, 3))
-    avatar = Avatar(shape=body.default_shape(), poses=stacked, frame_ids=range(6), config=AvatarConfig()).eval()
+    avatar = HybridAvatar(
+        shape=body.default_shape(), poses=stacked, frame_ids=range(6), config=HybridAvatarConfig()
+    ).eval()
     waves = 30 * torch.randn(3, 5, 3, generator=torch.Generator().manual_seed(3))
     pattern = torch.einsum("nd,dkc->nkc", avatar.canonical.roots, waves).sin().mean(1)
     avatar.canonical.colors.data = (0.45 + 0.5 * pattern).clamp(0.1, 0.75)
@@ -88,7 +90,7 @@ def person() -> Avatar:
 
 
 @pytest.fixture(scope="session")
-def ring(person: Avatar) -> tuple[Camera, ...]:
+def ring(person: HybridAvatar) -> tuple[Camera, ...]:
     """Four cameras around the person; the first looks at the front."""
     lowest, highest = person.template.vertices.aminmax(dim=0)
     centre = ((lowest + highest) / 2).expand(4, 3)
@@ -96,7 +98,7 @@ def ring(person: Avatar) -> tuple[Camera, ...]:
 
 
 @pytest.fixture(scope="session")
-def unpictured(person: Avatar, ring: tuple[Camera, ...]) -> Capture:
+def unpictured(person: HybridAvatar, ring: tuple[Camera, ...]) -> Capture:
     """The person before the ring, for those who look at poses and cameras alone."""
 
     def load_frame(frame_id: int, camera_id: int, cropped: bool) -> Frame:

@@ -9,16 +9,16 @@ from avatar.evaluate.body_causes import coverage_causes
 from avatar.evaluate.body_parts import PARTS, part_of_vertices
 from avatar.evaluate.cause import CauseConfig
 from avatar.evaluate.coverage_picture import UNSEEN_BGR, coverage_picture
-from avatar.model import Avatar
+from avatar.model import HybridAvatar
 from avatar.structs import Capture, Split
 
 
-def coverage_of(person: Avatar, capture: Capture, num_cameras: int) -> Coverage:
+def coverage_of(person: HybridAvatar, capture: Capture, num_cameras: int) -> Coverage:
     split = Split(name="train", frame_ids=(0, 1), camera_ids=tuple(range(num_cameras)))
     return cover(person, capture, split)
 
 
-def test_cameras_all_around_see_nearly_everything(person: Avatar, unpictured: Capture) -> None:
+def test_cameras_all_around_see_nearly_everything(person: HybridAvatar, unpictured: Capture) -> None:
     coverage = coverage_of(person, unpictured, 4)
     assert coverage.unseen < 0.08
     assert int(coverage.num_cameras.max()) <= 4
@@ -26,7 +26,7 @@ def test_cameras_all_around_see_nearly_everything(person: Avatar, unpictured: Ca
     assert not coverage_causes(coverage, CauseConfig())
 
 
-def test_one_camera_in_front_sees_half(person: Avatar, unpictured: Capture) -> None:
+def test_one_camera_in_front_sees_half(person: HybridAvatar, unpictured: Capture) -> None:
     coverage = coverage_of(person, unpictured, 1)
     assert 0.4 < coverage.unseen < 0.65
     sides = {(side.part, side.side): side.unseen for side in coverage.sides()}

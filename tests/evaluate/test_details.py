@@ -3,7 +3,7 @@
 import torch
 
 from avatar.evaluate import Example, ImageResult, with_details
-from avatar.model import Avatar
+from avatar.model import HybridAvatar
 from avatar.structs import Capture
 
 
@@ -15,7 +15,7 @@ def example(camera_id: int) -> Example:
     )
 
 
-def test_each_place_is_shown_once_where_it_is_seen(person: Avatar, unpictured: Capture) -> None:
+def test_each_place_is_shown_once_where_it_is_seen(person: HybridAvatar, unpictured: Capture) -> None:
     back, front = with_details(person, unpictured, [example(2), example(0)])
     shown = [*back.details, *front.details]
     assert len(shown) == len(set(shown))

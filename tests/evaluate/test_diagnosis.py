@@ -14,7 +14,7 @@ from avatar.body import load_body
 from avatar.evaluate import Diagnosis, DiagnosisConfig, Findings, diagnose, sampled
 from avatar.evaluate.diagnosis_page import diagnosis_section
 from avatar.geometry import multiply_quats, quats_from_axis_angles
-from avatar.model import Avatar
+from avatar.model import HybridAvatar
 from avatar.render import render
 from avatar.structs import Camera, Capture, Frame, Pose, Rendering, Split
 
@@ -23,7 +23,7 @@ from avatar.structs import Camera, Capture, Frame, Pose, Rendering, Split
 class Studio:
     """Takes pictures of the avatar itself, with a little noise: a capture that leaves nothing to explain."""
 
-    person: Avatar
+    person: HybridAvatar
     cameras: tuple[Camera, ...]
     taken: dict[tuple[int, int], Frame] = field(default_factory=dict)
 
@@ -84,7 +84,7 @@ Fault = Callable[[Studio, Frame], Frame]
 
 
 @pytest.fixture(scope="module")
-def studio(person: Avatar, ring: tuple[Camera, ...]) -> Studio:
+def studio(person: HybridAvatar, ring: tuple[Camera, ...]) -> Studio:
     return Studio(person, ring)
 
 

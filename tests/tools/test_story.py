@@ -12,7 +12,7 @@ import trimesh
 
 from avatar.evaluate import METRICS, Report
 from avatar.export import read_ply
-from avatar.train import Fit, read_events
+from avatar.train import HybridFit, read_events
 
 Command = Callable[..., int]
 STEPS = 12
@@ -33,15 +33,15 @@ def fitted(run: Path, command: Command, capture: Path) -> Path:
 def test_fit_interrupted_goes_on(
     command: Command, capture: Path, run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
-    frame, before = Fit.frame, signal.getsignal(signal.SIGINT)
+    frame, before = HybridFit.frame, signal.getsignal(signal.SIGINT)
 
-    def interrupted(self: Fit, step: int) -> object:
+    def interrupted(self: HybridFit, step: int) -> object:
         if step == 4:
             signal.raise_signal(signal.SIGINT)
         return frame(self, step)
 
     words = ["fit", "hybrid", "--capture", capture, "--run", run, "--steps", STEPS]
-    monkeypatch.setattr(Fit, "frame", interrupted)
+    monkeypatch.setattr(HybridFit, "frame", interrupted)
     assert command(*words) == 130
     assert "The same command goes on from here" in capsys.readouterr().out
     assert [path.name for path in run.glob("checkpoint-*")] == ["checkpoint-0000005"]

@@ -10,9 +10,9 @@ from avatar.canonical import HybridConfig
 from avatar.captures import open_capture
 from avatar.deform import CorrectivesConfig, DeformConfig, NormalLightConfig, RefineConfig
 from avatar.engine import set_threads
-from avatar.model import AvatarConfig
+from avatar.model import HybridAvatarConfig
 from avatar.structs import Capture, Split
-from avatar.train import AdaptConfig, Fit, FitConfig, Limits
+from avatar.train import AdaptConfig, HybridFit, HybridFitConfig, Limits
 
 SAMPLE = Path(__file__).resolve().parents[2] / "data" / "samples" / "dancer"
 CORNER = Split(name="corner", frame_ids=(0, 7, 14), camera_ids=(0, 3))
@@ -42,11 +42,11 @@ def corner() -> Split:
 
 
 @pytest.fixture(scope="session")
-def recipe() -> FitConfig:
+def recipe() -> HybridFitConfig:
     """Everything that a fit can have, in small."""
     correctives = CorrectivesConfig(num_modes=4, num_control_points=60, num_features=2, hidden=8)
-    return FitConfig(
-        avatar=AvatarConfig(
+    return HybridFitConfig(
+        avatar=HybridAvatarConfig(
             canonical=HybridConfig(num_gaussians=1500, sh_degree=1),
             deform=DeformConfig(correctives=correctives, light=NormalLightConfig()),
             refine=RefineConfig(poses=True, joints=True, cameras=True, exposure=True),
@@ -58,10 +58,10 @@ def recipe() -> FitConfig:
 
 
 @pytest.fixture
-def start(sample: Capture, corner: Split, recipe: FitConfig) -> Callable[..., Fit]:
+def start(sample: Capture, corner: Split, recipe: HybridFitConfig) -> Callable[..., HybridFit]:
     """A fit in a folder, new or taken up."""
 
-    def start(run: Path, config: FitConfig = recipe, steps: int = 20, split: Split = corner) -> Fit:
-        return Fit(sample, split, run, config, Limits(steps=steps))
+    def start(run: Path, config: HybridFitConfig = recipe, steps: int = 20, split: Split = corner) -> HybridFit:
+        return HybridFit(sample, split, run, config, Limits(steps=steps))
 
     return start

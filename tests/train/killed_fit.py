@@ -12,9 +12,9 @@ from avatar.canonical import HybridConfig
 from avatar.captures import open_capture
 from avatar.deform import CorrectivesConfig, DeformConfig, RefineConfig
 from avatar.engine import set_threads
-from avatar.model import AvatarConfig
+from avatar.model import HybridAvatarConfig
 from avatar.structs import Split
-from avatar.train import AdaptConfig, Fit, FitConfig, Limits
+from avatar.train import AdaptConfig, HybridFit, HybridFitConfig, Limits
 
 SAMPLE = Path(__file__).resolve().parents[2] / "data" / "samples" / "dancer"
 STEPS = 40
@@ -23,8 +23,8 @@ if __name__ == "__main__":
     torch.set_num_threads(1)
     set_threads(1)
     correctives = CorrectivesConfig(num_modes=4, num_control_points=60)
-    recipe = FitConfig(
-        avatar=AvatarConfig(
+    recipe = HybridFitConfig(
+        avatar=HybridAvatarConfig(
             canonical=HybridConfig(num_gaussians=2000),
             deform=DeformConfig(correctives=correctives),
             refine=RefineConfig(poses=True, joints=True, cameras=True, exposure=True),
@@ -33,7 +33,7 @@ if __name__ == "__main__":
         checkpoint_seconds=0.03,
     )
     split = Split(name="corner", frame_ids=(0, 7, 14), camera_ids=(0, 3))
-    fit = Fit(open_capture(SAMPLE), split, Path(sys.argv[1]), recipe, Limits(steps=STEPS))
+    fit = HybridFit(open_capture(SAMPLE), split, Path(sys.argv[1]), recipe, Limits(steps=STEPS))
     sys.stdout.write("ready\n")
     sys.stdout.flush()
     for _ in fit:

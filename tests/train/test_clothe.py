@@ -10,12 +10,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from avatar.checkpoint import load_avatar
+from avatar.checkpoint import load_hybrid
 from avatar.engine import rasterize_mesh
 from avatar.geometry import project, transform_points, triangle_areas, vertex_normals
-from avatar.model import Avatar, AvatarConfig
+from avatar.model import HybridAvatar, HybridAvatarConfig
 from avatar.structs import Capture, Frame, Mesh, Split
-from avatar.train import Fit, FitConfig
+from avatar.train import HybridFit, HybridFitConfig
 from avatar.train.clothe import ClotheConfig, clothe
 
 AROUND = Split(name="around", frame_ids=(0, 7, 14), camera_ids=(0, 1, 2, 3))
@@ -23,12 +23,14 @@ CONFIG = ClotheConfig(pictures=12, rounds=3)
 
 
 @pytest.fixture(scope="module")
-def avatar(sample: Capture) -> Avatar:
+def avatar(sample: Capture) -> HybridAvatar:
     frame_ids = tuple(range(sample.num_frames))
-    return Avatar(shape=sample.shape, poses=sample.poses, frame_ids=frame_ids, config=AvatarConfig(), rig=sample.rig)
+    return HybridAvatar(
+        shape=sample.shape, poses=sample.poses, frame_ids=frame_ids, config=HybridAvatarConfig(), rig=sample.rig
+    )
 
 
-def silhouette(avatar: Avatar, displacement: Tensor, frame: Frame) -> Tensor:
+def silhouette(avatar: HybridAvatar, displacement: Tensor, frame: Frame) -> Tensor:
     mesh = Mesh(vertices=avatar.template.vertices + displacement, faces=avatar.template.faces)
     posed = avatar.deform(mesh, avatar.body(avatar.shape, frame.pose))
     assert isinstance(posed, Mesh)
@@ -42,7 +44,7 @@ def overlap(one: Tensor, other: Tensor) -> float:
 
 
 @torch.no_grad()
-def test_even_clothes_are_found(avatar: Avatar, sample: Capture) -> None:
+def test_even_clothes_are_found(avatar: HybridAvatar, sample: Capture) -> None:
     """Two centimetres all over: half of the surface is within a quarter of it, and a new silhouette is right."""
     suit = 0.02 * vertex_normals(avatar.template.vertices, avatar.template.faces)
 
@@ -61,7 +63,7 @@ def test_even_clothes_are_found(avatar: Avatar, sample: Capture) -> None:
 
 
 @torch.no_grad()
-def test_a_body_in_its_own_skin_stays_naked(avatar: Avatar, sample: Capture) -> None:
+def test_a_body_in_its_own_skin_stays_naked(avatar: HybridAvatar, sample: Capture) -> None:
     nothing = torch.zeros_like(avatar.template.vertices)
 
     def load_frame(frame_id: int, camera_id: int, cropped: bool) -> Frame:
@@ -73,7 +75,7 @@ def test_a_body_in_its_own_skin_stays_naked(avatar: Avatar, sample: Capture) -> 
 
 
 @torch.no_grad()
-def test_the_dancer_fills_her_masks(avatar: Avatar, sample: Capture) -> None:
+def test_the_dancer_fills_her_masks(avatar: HybridAvatar, sample: Capture) -> None:
     shell = clothe(avatar, sample, AROUND, CONFIG)
     assert torch.equal(shell, clothe(avatar, sample, AROUND, CONFIG)), "and the same every time"
     frames = [sample.load_frame(21, camera, True) for camera in AROUND.camera_ids]
@@ -84,7 +86,7 @@ def test_the_dancer_fills_her_masks(avatar: Avatar, sample: Capture) -> None:
     assert 1 - after < 0.7 * (1 - before)
 
 
-def test_empty_masks_say_nothing(avatar: Avatar, sample: Capture) -> None:
+def test_empty_masks_say_nothing(avatar: HybridAvatar, sample: Capture) -> None:
     def load_frame(frame_id: int, camera_id: int, cropped: bool) -> Frame:
         frame = sample.load_frame(frame_id, camera_id, cropped)
         return replace(frame, is_foreground=torch.zeros_like(frame.is_foreground))
@@ -93,13 +95,13 @@ def test_empty_masks_say_nothing(avatar: Avatar, sample: Capture) -> None:
     assert not bool(shell.any())
 
 
-def test_a_fit_wears_it_and_keeps_it(start: Callable[..., Fit], recipe: FitConfig, tmp_path: Path) -> None:
+def test_a_fit_wears_it_and_keeps_it(start: Callable[..., HybridFit], recipe: HybridFitConfig, tmp_path: Path) -> None:
     fit = start(tmp_path / "clothed", replace(recipe, clothe=ClotheConfig(pictures=4, rounds=1)), steps=1)
     shell = fit.avatar.canonical.shell
     assert bool(shell.any())
     assert fit.seconds > 0
     list(fit)
-    assert torch.equal(load_avatar(fit.run).canonical.shell, shell)
+    assert torch.equal(load_hybrid(fit.run).canonical.shell, shell)
     naked = start(tmp_path / "naked", replace(recipe, clothe=None), steps=1)
     assert not bool(naked.avatar.canonical.shell.any())
     assert naked.seconds == 0

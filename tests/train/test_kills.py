@@ -14,7 +14,7 @@ import pytest
 import torch
 
 import avatar
-from avatar.checkpoint import load_avatar, load_tensors, newest_checkpoint
+from avatar.checkpoint import load_hybrid, load_tensors, newest_checkpoint
 from avatar.train import read_events
 
 SCRIPT = Path(__file__).with_name("killed_fit.py")
@@ -65,7 +65,7 @@ def result(run: Path) -> dict[str, torch.Tensor]:
 def assert_whole(run: Path) -> None:
     """Whatever carries the name of a checkpoint is one."""
     if any(run.glob("checkpoint-*")):
-        load_avatar(run)
+        load_hybrid(run)
         load_tensors(newest_checkpoint(run) / "training.safetensors")
 
 

@@ -10,7 +10,7 @@ from torch import nn
 from avatar.body import load_body
 from avatar.canonical import HybridConfig
 from avatar.deform import CorrectivesConfig, DeformConfig, LearnedMix, LightFieldConfig, RefineConfig
-from avatar.model import Avatar, AvatarConfig
+from avatar.model import HybridAvatar, HybridAvatarConfig
 from avatar.structs import Pose
 from avatar.train import LearningRates, RefineRates
 from avatar.train.optimizer import Optimizer
@@ -98,7 +98,7 @@ def test_load_takes_up_new_parameters() -> None:
 def test_every_parameter_of_an_avatar_has_its_rate() -> None:
     correctives = CorrectivesConfig(num_modes=2, num_control_points=10)
     light = LightFieldConfig(sees_directions=False)
-    config = AvatarConfig(
+    config = HybridAvatarConfig(
         canonical=HybridConfig(num_gaussians=10),
         deform=DeformConfig(skinning=LearnedMix(), correctives=correctives, light=light),
         refine=RefineConfig(poses=True, joints=True, cameras=True, exposure=True),
@@ -106,7 +106,7 @@ def test_every_parameter_of_an_avatar_has_its_rate() -> None:
     model = load_body("cmu_mb")
     rest = model.rest_pose()
     poses = Pose(local_quats=rest.local_quats[None], root_position_world=rest.root_position_world[None])
-    avatar = Avatar(
+    avatar = HybridAvatar(
         shape=model.default_shape(), poses=poses, frame_ids=(0,), config=config, rig="cmu_mb", cameras=("a",)
     )
     fields = [name for name in LearningRates.__dataclass_fields__ if name != "refine"]

@@ -11,7 +11,7 @@ from avatar.canonical import HybridConfig
 from avatar.deform import CorrectivesConfig, DeformConfig, RefineConfig
 from avatar.geometry import quats_from_axis_angles
 from avatar.losses import LossConfig, compare
-from avatar.model import Avatar, AvatarConfig
+from avatar.model import HybridAvatar, HybridAvatarConfig
 from avatar.render import RenderConfig, orbit, render
 from avatar.structs import Camera, Frame, Pose, Rendering
 from avatar.train import LearningRates, RefineRates
@@ -31,12 +31,12 @@ def poses() -> Pose:
     return Pose(local_quats=quats_from_axis_angles(angles), root_position_world=torch.zeros(len(FRAMES), 3))
 
 
-def person(refine: RefineConfig) -> Avatar:
+def person(refine: RefineConfig) -> HybridAvatar:
     """Somebody in harlequin, the same each time."""
     nothing = DeformConfig(correctives=CorrectivesConfig(num_modes=0))
-    config = AvatarConfig(canonical=HybridConfig(num_gaussians=1500), deform=nothing, refine=refine)
+    config = HybridAvatarConfig(canonical=HybridConfig(num_gaussians=1500), deform=nothing, refine=refine)
     shape = load_body("cmu_mb").default_shape()
-    avatar = Avatar(
+    avatar = HybridAvatar(
         shape=shape, poses=poses(), frame_ids=FRAMES, config=config, rig="cmu_mb", cameras=("orbit_0", "orbit_1")
     )
     generator = torch.Generator().manual_seed(1)
@@ -51,8 +51,8 @@ class Studio:
     """Two cameras, and what they see of the true person."""
 
     cameras: list[Camera]
-    truth: Avatar
-    refined: Avatar
+    truth: HybridAvatar
+    refined: HybridAvatar
 
     @torch.no_grad()
     def picture(self, row: int, camera: Camera) -> Frame:
@@ -95,7 +95,7 @@ def studio(refine: RefineConfig) -> Studio:
     return Studio(cameras=cameras, truth=person(refine), refined=person(refine))
 
 
-def wrong_poses(avatar: Avatar) -> None:
+def wrong_poses(avatar: HybridAvatar) -> None:
     assert avatar.refinement.poses
     generator = torch.Generator().manual_seed(5)
     avatar.refinement.poses.axis_angles[:] = 0.06 * torch.randn(
@@ -104,7 +104,7 @@ def wrong_poses(avatar: Avatar) -> None:
     avatar.refinement.poses.shifts[:] = torch.tensor([[0.02, 0.0, -0.02], [0.03, 0.0, 0.0], [0.02, 0.01, 0.01]])
 
 
-def wrong_joints(avatar: Avatar) -> None:
+def wrong_joints(avatar: HybridAvatar) -> None:
     assert avatar.refinement.joints
     generator = torch.Generator().manual_seed(6)
     avatar.refinement.joints.offsets[:] = 0.03 * torch.randn(
@@ -112,7 +112,7 @@ def wrong_joints(avatar: Avatar) -> None:
     )
 
 
-def wrong_cameras(avatar: Avatar) -> None:
+def wrong_cameras(avatar: HybridAvatar) -> None:
     assert avatar.refinement.cameras
     avatar.refinement.cameras.shifts[0] = torch.tensor([0.03, -0.02, 0.04])
     avatar.refinement.cameras.turns[0] = torch.tensor([0.02, 0.03, -0.02])
@@ -121,7 +121,7 @@ def wrong_cameras(avatar: Avatar) -> None:
 @pytest.mark.parametrize(
     ("part", "spoil"), [("poses", wrong_poses), ("joints", wrong_joints), ("cameras", wrong_cameras)]
 )
-def test_the_person_is_put_right(part: str, spoil: Callable[[Avatar], None]) -> None:
+def test_the_person_is_put_right(part: str, spoil: Callable[[HybridAvatar], None]) -> None:
     scene = studio(RefineConfig(**{part: True}))
     with torch.no_grad():
         spoil(scene.truth)

@@ -8,37 +8,37 @@ import pytest
 import torch
 
 from avatar.structs import Capture, Split
-from avatar.train import Fit, FitConfig, UnseenConfig
+from avatar.train import HybridFit, HybridFitConfig, UnseenConfig
 from avatar.train.unseen import Unseen
 
 FRONT = Split(name="front", frame_ids=(0, 3), camera_ids=(0,))
-Start = Callable[..., Fit]
+Start = Callable[..., HybridFit]
 
 
 @pytest.fixture
-def fit(start: Start, tmp_path: Path) -> Fit:
+def fit(start: Start, tmp_path: Path) -> HybridFit:
     """Seen by one camera."""
     return start(tmp_path, split=FRONT)
 
 
 @pytest.fixture
-def unseen(fit: Fit, sample: Capture) -> Unseen:
+def unseen(fit: HybridFit, sample: Capture) -> Unseen:
     return Unseen(fit.avatar, sample, FRONT, UnseenConfig())
 
 
-def test_one_camera_sees_about_half(fit: Fit, unseen: Unseen) -> None:
+def test_one_camera_sees_about_half(fit: HybridFit, unseen: Unseen) -> None:
     is_seen = unseen.seen(fit.avatar.canonical)
     assert 0.25 < float(is_seen.double().mean()) < 0.75
 
 
-def test_more_cameras_see_more(fit: Fit, unseen: Unseen, sample: Capture) -> None:
+def test_more_cameras_see_more(fit: HybridFit, unseen: Unseen, sample: Capture) -> None:
     around = replace(FRONT, camera_ids=tuple(range(len(sample.cameras))))
     more = Unseen(fit.avatar, sample, around, UnseenConfig())
     one, all_around = (known.seen(fit.avatar.canonical) for known in (unseen, more))
     assert int(all_around.sum()) > 1.2 * int(one.sum())
 
 
-def test_the_unseen_do_not_learn(fit: Fit, unseen: Unseen) -> None:
+def test_the_unseen_do_not_learn(fit: HybridFit, unseen: Unseen) -> None:
     canonical = fit.avatar.canonical
     canonical.colors.grad = torch.ones_like(canonical.colors)
     unseen.hold(fit.avatar)
@@ -46,7 +46,7 @@ def test_the_unseen_do_not_learn(fit: Fit, unseen: Unseen) -> None:
 
 
 @torch.no_grad()
-def test_the_unseen_take_the_look_of_the_seen(fit: Fit, unseen: Unseen) -> None:
+def test_the_unseen_take_the_look_of_the_seen(fit: HybridFit, unseen: Unseen) -> None:
     """Blue below, red above: so on the far side, which was white."""
     canonical = fit.avatar.canonical
     is_seen = unseen.seen(canonical)
@@ -65,14 +65,14 @@ def test_the_unseen_take_the_look_of_the_seen(fit: Fit, unseen: Unseen) -> None:
 
 
 @torch.no_grad()
-def test_nobody_looks_through_what_was_completed(fit: Fit, unseen: Unseen) -> None:
+def test_nobody_looks_through_what_was_completed(fit: HybridFit, unseen: Unseen) -> None:
     canonical = fit.avatar.canonical
     canonical.opacity_logits.fill_(-3.0)
     unseen.complete(canonical)
     assert bool((canonical.opacity_logits[~unseen.seen(canonical)] >= 2.0).all())
 
 
-def test_it_can_be_switched_off(fit: Fit, sample: Capture) -> None:
+def test_it_can_be_switched_off(fit: HybridFit, sample: Capture) -> None:
     learns_all = Unseen(fit.avatar, sample, FRONT, UnseenConfig(min_share=0.0))
     assert bool(learns_all.seen(fit.avatar.canonical).all())
     before = fit.avatar.canonical.colors.detach().clone()
@@ -80,7 +80,7 @@ def test_it_can_be_switched_off(fit: Fit, sample: Capture) -> None:
     assert torch.equal(fit.avatar.canonical.colors.detach(), before)
 
 
-def test_a_fit_completes_as_often_as_asked(start: Start, recipe: FitConfig, tmp_path: Path) -> None:
+def test_a_fit_completes_as_often_as_asked(start: Start, recipe: HybridFitConfig, tmp_path: Path) -> None:
     fit = start(tmp_path, replace(recipe, unseen=UnseenConfig(rounds=(0.0, 0.5, 0.9))), steps=10, split=FRONT)
     found = [fit.completions for _ in fit]
     assert found == [1] * 5 + [2] * 4 + [3]
@@ -94,7 +94,7 @@ def test_wrong_settings_are_named() -> None:
             UnseenConfig(rounds=rounds)
 
 
-def test_every_camera_looks_at_the_frames_chosen(sample: Capture, fit: Fit) -> None:
+def test_every_camera_looks_at_the_frames_chosen(sample: Capture, fit: HybridFit) -> None:
     """However many frames there are: skin that the second of two cameras shows is seen."""
     frames = tuple(range(sample.num_frames)) * 8
     one, both = (
@@ -104,7 +104,7 @@ def test_every_camera_looks_at_the_frames_chosen(sample: Capture, fit: Fit) -> N
     assert int(both.seen(fit.avatar.canonical).sum()) > 1.1 * int(one.seen(fit.avatar.canonical).sum())
 
 
-def test_a_body_that_no_camera_sees_is_named(sample: Capture, fit: Fit) -> None:
+def test_a_body_that_no_camera_sees_is_named(sample: Capture, fit: HybridFit) -> None:
     behind = torch.eye(4)
     behind[2, 3] = -50.0
     away = replace(sample, cameras=tuple(replace(camera, camera_from_world=behind) for camera in sample.cameras))

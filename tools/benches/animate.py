@@ -8,7 +8,7 @@ from torch import Tensor
 from avatar.body import load_body
 from avatar.canonical import HybridConfig
 from avatar.geometry import multiply_quats, quats_from_axis_angles
-from avatar.model import Avatar, AvatarConfig
+from avatar.model import HybridAvatar, HybridAvatarConfig
 from avatar.render import framing_distance, orbit, render
 from avatar.structs import Body, Camera, Gaussians, Pose
 
@@ -48,9 +48,9 @@ class Film:
 
     def __init__(self) -> None:
         self._poses = swaying(NUM_FRAMES)
-        config = AvatarConfig(canonical=HybridConfig(num_gaussians=NUM_GAUSSIANS))
+        config = HybridAvatarConfig(canonical=HybridConfig(num_gaussians=NUM_GAUSSIANS))
         shape, ids = load_body().default_shape(), range(NUM_FRAMES)
-        self._avatar = Avatar(shape=shape, poses=self._poses, frame_ids=ids, config=config).eval()
+        self._avatar = HybridAvatar(shape=shape, poses=self._poses, frame_ids=ids, config=config).eval()
         self._camera = front_camera(self._avatar.posed(self._poses[0]).means)
         self._frame = 0
 

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from avatar.checkpoint import load_tensors, newest_checkpoint, save_tensors, to_json, write_checkpoint
 
 from ..events import Events
-from ..fit import Limits
 from ..order import shuffled
+from ..run import Limits
 from .learner import EFFECTIVE, InnerRates, Learner, Task
 from .method import Method, Outer, Reptile
 from .ranks import Ranks

@@ -1,9 +1,8 @@
-"""Fit one avatar to one capture."""
+"""Fit Gaussians on a mesh to one capture."""
 
-import json
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -12,57 +11,24 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from avatar.checkpoint import (
-    load_avatar,
-    load_tensors,
-    newest_checkpoint,
-    save_avatar,
-    save_tensors,
-    to_json,
-    write_checkpoint,
-)
+from avatar.checkpoint import load_hybrid, load_tensors, save_avatar, save_tensors, to_json
 from avatar.losses import Arap, LossConfig, MotionConfig, MotionTerms, SurfaceConfig, SurfaceTerms, compare
-from avatar.model import Avatar, AvatarConfig
+from avatar.model import HybridAvatar, HybridAvatarConfig
 from avatar.render import Device, RenderConfig, render
 from avatar.structs import Capture, Frame, Pose, Split
 
 from .adapt import AdaptConfig, Demand, adapt, walk
 from .clothe import ClotheConfig, clothe
-from .events import Events
 from .optimizer import LearningRates, Optimizer
+from .run import Limits, Run
 from .schedule import Schedule
 from .unseen import Unseen, UnseenConfig
 
-_EVENT_STEPS = 10
 _MOST_PASSES = 60  # over the pictures of one camera; of c cameras c^2 as many
 
 
 @dataclass(frozen=True, kw_only=True)
-class Limits:
-    """When a run ends: after ``steps``, or after ``budget_seconds`` of training, whichever is given.
-
-    A run limited by steps is reproducible bit for bit; one limited by time depends on the machine's speed.
-    """
-
-    steps: int | None = 4000
-    budget_seconds: float | None = None
-
-    def __post_init__(self) -> None:
-        given = [value for value in (self.steps, self.budget_seconds) if value is not None]
-        if not given or not all(value > 0 for value in given):
-            raise ValueError(
-                f"Limits: expected positive steps or budget_seconds, got {self.steps}, {self.budget_seconds}"
-            )
-
-    def fraction(self, step: int, seconds: float) -> float:
-        """How much of the run is over, 0 to 1."""
-        by_steps = step / self.steps if self.steps else 0.0
-        by_time = seconds / self.budget_seconds if self.budget_seconds else 0.0
-        return min(1.0, max(by_steps, by_time))
-
-
-@dataclass(frozen=True, kw_only=True)
-class FitConfig:
+class HybridFitConfig:
     """A recipe: everything about a fit but the data and its length.
 
     Attributes:
@@ -79,7 +45,7 @@ class FitConfig:
         seed: of everything random.
     """
 
-    avatar: AvatarConfig = field(default_factory=AvatarConfig)
+    avatar: HybridAvatarConfig = field(default_factory=HybridAvatarConfig)
     losses: LossConfig = field(default_factory=LossConfig)
     rates: LearningRates = field(default_factory=LearningRates)
     rate_factor: Schedule = field(default_factory=lambda: Schedule(knots=((0.3, 1.0), (1.0, 0.08))))
@@ -95,54 +61,35 @@ class FitConfig:
     def __post_init__(self) -> None:
         for name in ("view_dependence", "checkpoint_seconds"):
             if not getattr(self, name) >= 0:
-                raise ValueError(f"FitConfig.{name}: expected zero or more, got {getattr(self, name)}")
+                raise ValueError(f"HybridFitConfig.{name}: expected zero or more, got {getattr(self, name)}")
 
 
-@dataclass(frozen=True, kw_only=True)
-class StepReport:
-    """What one step did: for progress bars."""
-
-    step: int
-    seconds: float
-    fraction: float
-    loss: float
-    psnr: float
-    num_gaussians: int
-
-
-class Fit:
-    """A run in a folder: iterate over it to take steps; what is there already is taken up where it stopped.
+class HybridFit(Run):
+    """A fit of Gaussians to a capture, in a folder: iterate over it to take steps.
 
     On ``device`` the backend of its name renders; a run begun on one may go on on the other.
     """
 
     def __init__(
-        self, capture: Capture, split: Split, run: Path, config: FitConfig, limits: Limits, device: Device = "cpu"
+        self, capture: Capture, split: Split, run: Path, config: HybridFitConfig, limits: Limits, device: Device = "cpu"
     ) -> None:
-        self.capture, self.split, self.run, self.config, self.limits = capture, split, run, config, limits
+        self.capture, self.split, self.config = capture, split, config
         self.device: Device = device
         self.pairs = split.pairs()
-        self.step, self.seconds, self.rounds, self.completions = 0, 0.0, 0, 0
-        if any(run.glob("checkpoint-*")):
-            self._resume()
-        else:
-            self._begin()
+        self.rounds, self.completions = 0, 0
+        super().__init__(run, limits, config.checkpoint_seconds)
         self._surface = SurfaceTerms(self.avatar.template, config.surface)
         correctives, num_cameras = self.avatar.deform.correctives, len(split.camera_ids)
         self._motion = correctives and MotionTerms(correctives.control_points, num_cameras, config.motion)
         self._arap = Arap(self.avatar.template) if self.avatar.deform.graph and config.motion.arap else None
         self._unseen = Unseen(self.avatar, capture, split, config.unseen)
-        self._events = Events(run / "events.jsonl", self.step)
-        self._saved_at = self.seconds
-        self._recent: list[tuple[float, float]] = []
 
     def _begin(self) -> None:
         frames = self.split.frame_ids
         poses = self.capture.poses
         rows = torch.tensor(frames)
         poses = replace(poses, local_quats=poses.local_quats[rows], root_position_world=poses.root_position_world[rows])
-        self.run.mkdir(parents=True, exist_ok=True)
-        self.avatar = Avatar(
+        self.avatar = HybridAvatar(
             shape=self.capture.shape,
             poses=poses,
             frame_ids=frames,
@@ -159,20 +106,10 @@ class Fit:
         self.optimizer = Optimizer(self.avatar, self.config.rates)
         self.demand = Demand(self.avatar.canonical.num_gaussians, self.device)
 
-    def _resume(self) -> None:
-        folder = newest_checkpoint(self.run)
-        try:
-            progress = json.loads((folder / "training.json").read_text())
-            found = {name: progress[name] for name in self._identity()}
-            self.step, self.seconds = progress["step"], progress["seconds"]
-            self.rounds, self.completions = progress["rounds"], progress["completions"]
-        except (ValueError, KeyError, TypeError) as error:
-            raise ValueError(f"{folder / 'training.json'}: damaged ({error!r}); fit again with --overwrite") from error
-        for name, wanted in self._identity().items():
-            if found[name] != wanted:
-                raise ValueError(f"{self.run}: holds a fit with another {name}; give another --run, or --overwrite")
-        self.avatar = load_avatar(folder, self.device)
-        tensors = load_tensors(folder / "training.safetensors")
+    def _restore(self, checkpoint: Path, progress: Mapping[str, Any]) -> None:
+        self.rounds, self.completions = progress["rounds"], progress["completions"]
+        self.avatar = load_hybrid(checkpoint, self.device)
+        tensors = load_tensors(checkpoint / "training.safetensors")
         self.demand = Demand(self.avatar.canonical.num_gaussians, self.device)
         self.demand.pull = tensors.pop("demand").to(self.device)
         self.optimizer = Optimizer(self.avatar, self.config.rates)
@@ -182,23 +119,12 @@ class Fit:
         """What a run must have in common with the one it takes up."""
         return {"capture": self.capture.name, "split": self.split.name, "recipe": to_json(self.config)}
 
-    def save(self) -> Path:
-        """Write a checkpoint now."""
-        progress = {
-            **self._identity(),
-            "step": self.step,
-            "seconds": self.seconds,
-            "rounds": self.rounds,
-            "completions": self.completions,
-        }
+    def _progress(self) -> dict[str, Any]:
+        return {"rounds": self.rounds, "completions": self.completions}
 
-        def fill(folder: Path) -> None:
-            save_avatar(self.avatar, folder)
-            save_tensors(folder / "training.safetensors", {**self.optimizer.tensors(), "demand": self.demand.pull})
-            (folder / "training.json").write_text(json.dumps(progress))
-
-        self._saved_at = self.seconds
-        return write_checkpoint(self.run, self.step, fill)
+    def _fill(self, checkpoint: Path) -> None:
+        save_avatar(self.avatar, checkpoint)
+        save_tensors(checkpoint / "training.safetensors", {**self.optimizer.tensors(), "demand": self.demand.pull})
 
     def frame(self, step: int) -> Frame:
         """The picture of a step: every picture once an epoch, in an order that the seed and the epoch fix."""
@@ -214,35 +140,21 @@ class Fit:
         A run limited by time ends earlier where more passes over few pictures would only fit them by heart: from one
         camera novel views are best after 60.
         """
-        fraction = self.limits.fraction(self.step, self.seconds)
+        fraction = super().fraction
         if self.limits.budget_seconds is None:
             return fraction
         most_steps = _MOST_PASSES * len(self.split.camera_ids) ** 2 * len(self.pairs)
         return min(1.0, max(fraction, self.step / most_steps))
 
-    def __iter__(self) -> Iterator[StepReport]:
-        """Take steps until the limit, and one at least; checkpoints are written on the way and at the end."""
-        while self.fraction < 1 or self.step == 0:
-            start = time.perf_counter()
-            frame = self.frame(self.step)
-            frame = frame if self.device == "cpu" else frame.to(self.device)
-            fraction = self.fraction
-            self._rearrange(fraction)
-            loss, psnr = self._descend(frame, fraction)
-            self.step += 1
-            self.seconds += time.perf_counter() - start
-            report = StepReport(
-                step=self.step,
-                seconds=self.seconds,
-                fraction=self.fraction,
-                loss=loss,
-                psnr=psnr,
-                num_gaussians=self.avatar.canonical.num_gaussians,
-            )
-            self._log(report)
-            if self.fraction >= 1 or self.seconds - self._saved_at >= self.config.checkpoint_seconds:
-                self.save()
-            yield report
+    @property
+    def facts(self) -> dict[str, int]:
+        """How many Gaussians there are."""
+        return {"num_gaussians": self.avatar.canonical.num_gaussians}
+
+    def _advance(self, fraction: float) -> tuple[float, float]:
+        frame = self.frame(self.step)
+        self._rearrange(fraction)
+        return self._descend(frame if self.device == "cpu" else frame.to(self.device), fraction)
 
     def _rearrange(self, fraction: float) -> None:
         """Between two steps: what changes Gaussians other than by their gradient."""
@@ -296,16 +208,3 @@ class Fit:
                 weight = self.config.motion.arap / len(self.split.camera_ids)
                 total = total + weight * self._arap(moved, graph.vertex_turns(coefficients))
         return total
-
-    def _log(self, report: StepReport) -> None:
-        self._recent.append((report.loss, report.psnr))
-        if report.step % _EVENT_STEPS == 0:
-            loss, psnr = (sum(values) / len(values) for values in zip(*self._recent, strict=True))
-            self._recent.clear()
-            self._events.add(
-                step=report.step,
-                seconds=round(report.seconds, 3),
-                loss=loss,
-                psnr=psnr,
-                num_gaussians=report.num_gaussians,
-            )

@@ -11,15 +11,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from avatar.checkpoint import load_avatar, newest_checkpoint
+from avatar.checkpoint import load_hybrid, newest_checkpoint
 from avatar.losses import SurfaceConfig
 from avatar.structs import Capture, Split
-from avatar.train import Fit, FitConfig, Limits, RefineRates, StepReport, read_events
+from avatar.train import HybridFit, HybridFitConfig, Limits, RefineRates, StepReport, read_events
 
-Start = Callable[..., Fit]
+Start = Callable[..., HybridFit]
 
 
-def state(fit: Fit) -> dict[str, Tensor]:
+def state(fit: HybridFit) -> dict[str, Tensor]:
     """All that a fit knows, copied."""
     counts = {"step": fit.step, "rounds": fit.rounds, "completions": fit.completions}
     numbers = {name: torch.tensor(count) for name, count in counts.items()}
@@ -33,7 +33,7 @@ def assert_identical(one: dict[str, Tensor], other: dict[str, Tensor]) -> None:
     assert not differing
 
 
-def run_to(fit: Fit, step: int) -> Fit:
+def run_to(fit: HybridFit, step: int) -> HybridFit:
     """Take steps until ``step``, then leave the fit where it is."""
     for report in fit:
         if report.step == step:
@@ -42,17 +42,17 @@ def run_to(fit: Fit, step: int) -> Fit:
 
 
 @pytest.fixture(scope="module")
-def whole(sample: Capture, corner: Split, recipe: FitConfig, tmp_path_factory: pytest.TempPathFactory) -> "Whole":
+def whole(sample: Capture, corner: Split, recipe: HybridFitConfig, tmp_path_factory: pytest.TempPathFactory) -> "Whole":
     """A fit of thirty steps that nobody interrupts."""
     run = tmp_path_factory.mktemp("whole")
-    fit = Fit(sample, corner, run, recipe, Limits(steps=30))
+    fit = HybridFit(sample, corner, run, recipe, Limits(steps=30))
     return Whole(fit, list(fit))
 
 
 class Whole:
     """A finished fit and what it reported."""
 
-    def __init__(self, fit: Fit, reports: list[StepReport]) -> None:
+    def __init__(self, fit: HybridFit, reports: list[StepReport]) -> None:
         self.fit, self.reports, self.state = fit, reports, state(fit)
 
 
@@ -66,7 +66,7 @@ def test_reports_count(whole: Whole) -> None:
     assert [report.step for report in whole.reports] == list(range(1, 31))
     assert [report.fraction for report in whole.reports] == pytest.approx([step / 30 for step in range(1, 31)])
     assert all(a.seconds < b.seconds for a, b in zip(whole.reports, whole.reports[1:], strict=False))
-    counts = [report.num_gaussians for report in whole.reports]
+    counts = [report.facts["num_gaussians"] for report in whole.reports]
     assert (counts[0], counts[5], counts[6], counts[-1]) == (1500, 1500, 1620, 1700)
 
 
@@ -75,13 +75,13 @@ def test_events_are_means_of_ten_steps(whole: Whole) -> None:
     assert [row["step"] for row in rows] == [10, 20, 30]
     assert rows[1]["loss"] == pytest.approx(sum(report.loss for report in whole.reports[10:20]) / 10)
     assert rows[2]["psnr"] == pytest.approx(sum(report.psnr for report in whole.reports[20:]) / 10)
-    assert rows[2]["num_gaussians"] == whole.reports[-1].num_gaussians
+    assert rows[2]["num_gaussians"] == whole.reports[-1].facts["num_gaussians"]
 
 
 def test_the_last_checkpoint_is_the_avatar(whole: Whole) -> None:
     folder = newest_checkpoint(whole.fit.run)
     assert folder.name == "checkpoint-0000030"
-    loaded, ours = load_avatar(whole.fit.run), whole.fit.avatar.state_dict()
+    loaded, ours = load_hybrid(whole.fit.run), whole.fit.avatar.state_dict()
     assert loaded.frame_ids == (0, 7, 14)
     assert_identical(dict(loaded.state_dict()), dict(ours))
     assert torch.equal(loaded.poses.local_quats, whole.fit.capture.poses.local_quats[[0, 7, 14]])
@@ -97,7 +97,7 @@ def test_the_same_seed_is_the_same_avatar(whole: Whole, start: Start, tmp_path: 
     assert_identical(state(run_to(start(tmp_path, steps=30), 30)), whole.state)
 
 
-def test_another_seed_is_another(whole: Whole, recipe: FitConfig, start: Start, tmp_path: Path) -> None:
+def test_another_seed_is_another(whole: Whole, recipe: HybridFitConfig, start: Start, tmp_path: Path) -> None:
     other = start(tmp_path, replace(recipe, seed=1))
     assert not torch.equal(other.avatar.canonical.barycentrics, whole.fit.avatar.canonical.barycentrics[:1500])
     assert [other.frame(step).frame_id for step in range(12)] != [whole.fit.frame(step).frame_id for step in range(12)]
@@ -151,7 +151,7 @@ def test_a_longer_limit_goes_on(start: Start, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("seconds", "saved"), [(0.0, [1, 2, 3, 4]), (1000.0, [4])])
 def test_checkpoints_come_in_time(
-    seconds: float, saved: list[int], start: Start, recipe: FitConfig, tmp_path: Path
+    seconds: float, saved: list[int], start: Start, recipe: HybridFitConfig, tmp_path: Path
 ) -> None:
     found = []
     for report in start(tmp_path, replace(recipe, checkpoint_seconds=seconds), steps=4):
@@ -167,7 +167,7 @@ def test_every_epoch_shows_every_picture_once(start: Start, corner: Split, tmp_p
     assert len(set(epochs)) > 1, "in an order that changes"
 
 
-def test_unwanted_parts_are_not_learnt(start: Start, recipe: FitConfig, tmp_path: Path) -> None:
+def test_unwanted_parts_are_not_learnt(start: Start, recipe: HybridFitConfig, tmp_path: Path) -> None:
     rates = replace(recipe.rates, refine=RefineRates(poses=0.0, exposure=0.0), displacement=0.0)
     fit = run_to(start(tmp_path, replace(recipe, rates=rates), steps=3), 3)
     learnt = dict(fit.avatar.named_parameters())
@@ -178,7 +178,7 @@ def test_unwanted_parts_are_not_learnt(start: Start, recipe: FitConfig, tmp_path
     assert bool(fit.avatar.canonical.offsets.any())
 
 
-def with_prior(recipe: FitConfig, part: str, strength: float) -> FitConfig:
+def with_prior(recipe: HybridFitConfig, part: str, strength: float) -> HybridFitConfig:
     if part == "canonical.displacement":
         return replace(recipe, surface=SurfaceConfig(stretch=strength))
     refine = replace(recipe.avatar.refine, prior=strength)
@@ -189,7 +189,7 @@ PARTS = ["poses.axis_angles", "joints.offsets", "cameras.shifts"]
 
 
 @pytest.mark.parametrize("part", ["canonical.displacement", *(f"refinement.{part}" for part in PARTS)])
-def test_priors_hold_back(part: str, start: Start, recipe: FitConfig, tmp_path: Path) -> None:
+def test_priors_hold_back(part: str, start: Start, recipe: HybridFitConfig, tmp_path: Path) -> None:
     sizes = []
     for strength in (0.0, 1e6):
         fit = run_to(start(tmp_path / str(strength), with_prior(recipe, part, strength), steps=6), 6)
@@ -205,12 +205,12 @@ def saved(start: Start, tmp_path: Path) -> Path:
 
 
 def test_another_split_recipe_or_capture_is_refused(
-    saved: Path, start: Start, sample: Capture, corner: Split, recipe: FitConfig
+    saved: Path, start: Start, sample: Capture, corner: Split, recipe: HybridFitConfig
 ) -> None:
     for changed, fit in {
         "split": lambda: start(saved, split=replace(corner, name="other")),
         "recipe": lambda: start(saved, replace(recipe, checkpoint_seconds=2.0)),
-        "capture": lambda: Fit(replace(sample, name="other"), corner, saved, recipe, Limits(steps=20)),
+        "capture": lambda: HybridFit(replace(sample, name="other"), corner, saved, recipe, Limits(steps=20)),
     }.items():
         with pytest.raises(ValueError, match=f"{saved}: holds a fit with another {changed}; give another --run"):
             fit()
@@ -265,18 +265,18 @@ def test_one_bad_number_ends_the_run_and_keeps_the_checkpoint(name: str, saved: 
 
 
 def test_pictures_that_cannot_be_read_end_the_run(
-    saved: Path, sample: Capture, corner: Split, recipe: FitConfig
+    saved: Path, sample: Capture, corner: Split, recipe: HybridFitConfig
 ) -> None:
     def missing(frame_id: int, camera_id: int, cropped: bool) -> Any:
         raise FileNotFoundError("camera_3/000007.jpg: missing")
 
-    fit = Fit(replace(sample, load_frame=missing), corner, saved, recipe, Limits(steps=20))
+    fit = HybridFit(replace(sample, load_frame=missing), corner, saved, recipe, Limits(steps=20))
     with pytest.raises(FileNotFoundError, match=r"camera_3/000007\.jpg"):
         next(iter(fit))
 
 
-def test_a_budget_of_time_ends(sample: Capture, corner: Split, recipe: FitConfig, tmp_path: Path) -> None:
-    reports = list(Fit(sample, corner, tmp_path, recipe, Limits(steps=None, budget_seconds=0.25)))
+def test_a_budget_of_time_ends(sample: Capture, corner: Split, recipe: HybridFitConfig, tmp_path: Path) -> None:
+    reports = list(HybridFit(sample, corner, tmp_path, recipe, Limits(steps=None, budget_seconds=0.25)))
     assert reports[-2].seconds < 0.25 <= reports[-1].seconds
     assert reports[-1].fraction == 1
 
@@ -299,29 +299,29 @@ def test_limits_are_checked(steps: int | None, seconds: float | None) -> None:
 
 @pytest.mark.parametrize("value", [-1.0, math.nan])
 def test_configs_are_checked(value: Any) -> None:
-    with pytest.raises(ValueError, match=r"FitConfig\.checkpoint_seconds: expected zero or more"):
-        FitConfig(checkpoint_seconds=value)
+    with pytest.raises(ValueError, match=r"HybridFitConfig\.checkpoint_seconds: expected zero or more"):
+        HybridFitConfig(checkpoint_seconds=value)
 
 
 @pytest.mark.cuda
 def test_on_cuda_it_learns_as_much_and_the_cpu_takes_it_up(sample, corner, recipe, whole: Whole, tmp_path: Path):
-    there = Fit(sample, corner, tmp_path, recipe, Limits(steps=30), "cuda")
+    there = HybridFit(sample, corner, tmp_path, recipe, Limits(steps=30), "cuda")
     reports = list(there)
     ours, truth = (sum(report.psnr for report in run[-6:]) / 6 for run in (reports, whole.reports))
     assert ours == pytest.approx(truth, abs=0.5)
     assert {tensor.device.type for tensor in there.avatar.state_dict().values()} == {"cuda"}
-    here = Fit(sample, corner, tmp_path, recipe, Limits(steps=36))
+    here = HybridFit(sample, corner, tmp_path, recipe, Limits(steps=36))
     assert here.step == 30
     assert [report.step for report in here] == [31, 32, 33, 34, 35, 36]
 
 
-def test_a_single_camera_is_not_learnt_by_heart(sample: Capture, recipe: FitConfig, tmp_path: Path) -> None:
+def test_a_single_camera_is_not_learnt_by_heart(sample: Capture, recipe: HybridFitConfig, tmp_path: Path) -> None:
     """A budget of time that is not used up: sixty passes over one picture, and sixteen times as many over four."""
     one = Split(name="one", frame_ids=(0,), camera_ids=(0,))
     quick = replace(recipe, adapt=replace(recipe.adapt, rounds=0, walk_every=0))
-    fit = Fit(sample, one, tmp_path / "one", quick, Limits(steps=None, budget_seconds=1000.0))
+    fit = HybridFit(sample, one, tmp_path / "one", quick, Limits(steps=None, budget_seconds=1000.0))
     assert sum(1 for _ in fit) == 60
     four = replace(one, camera_ids=(0, 1, 2, 3))
-    fit = Fit(sample, four, tmp_path / "four", quick, Limits(steps=None, budget_seconds=1000.0))
+    fit = HybridFit(sample, four, tmp_path / "four", quick, Limits(steps=None, budget_seconds=1000.0))
     fit.step = 60 * 16 * 4 - 1
     assert 0.99 < fit.fraction < 1

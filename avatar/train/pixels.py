@@ -1,0 +1,89 @@
+"""Pixels of all cameras at one moment, to draw rays from."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int, UInt8
+from torch import Tensor
+
+from avatar.engine import Rays
+from avatar.render import camera_rays, pixel_centres
+from avatar.structs import Capture, Frame, Pose
+
+_RIM_PX = 4
+
+
+class Batch(NamedTuple):
+    """Rays in the world and what the pictures show there: sRGB over black, and whether that is the person."""
+
+    rays: Rays
+    colors: Float[Tensor, "r 3"]
+    is_foreground: Bool[Tensor, " r"]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Pixels:
+    """One row a pixel of what some cameras saw at one moment, around the person.
+
+    Attributes:
+        pose: of the body at that moment.
+        rays: through the pixels, in the world.
+        colors: sRGB in 256 steps.
+        is_foreground: true where the person is.
+        near: rows of the person and a rim around it.
+    """
+
+    pose: Pose
+    rays: Rays
+    colors: UInt8[Tensor, "n 3"]
+    is_foreground: Bool[Tensor, " n"]
+    near: Int[Tensor, " m"]
+
+    @classmethod
+    def of(cls, frames: Sequence[Frame]) -> "Pixels":
+        """All pixels of the pictures, which show one moment."""
+        rays = [camera_rays(frame.camera, pixel_centres(frame.camera)) for frame in frames]
+        rims = torch.cat([_with_rim(frame.is_foreground).flatten() for frame in frames])
+        return cls(
+            pose=frames[0].pose,
+            rays=Rays(*(torch.cat([getattr(ray, name) for ray in rays]) for name in ("origins", "directions"))),
+            colors=torch.cat([(frame.image * 255).round().to(torch.uint8).flatten(0, 1) for frame in frames]),
+            is_foreground=torch.cat([frame.is_foreground.flatten() for frame in frames]),
+            near=rims.nonzero()[:, 0],
+        )
+
+    def draw(self, count: int, near_share: float, generator: torch.Generator) -> Batch:
+        """``count`` of them, ``near_share`` on the person and its rim as far as there is one, the rest anywhere."""
+        on_person = round(count * near_share) if len(self.near) else 0
+        anywhere = torch.randint(len(self.colors), (count - on_person,), generator=generator)
+        picks = torch.randint(max(1, len(self.near)), (on_person,), generator=generator)
+        rows = torch.cat([self.near[picks], anywhere])
+        return Batch(
+            rays=Rays(self.rays.origins[rows], self.rays.directions[rows]),
+            colors=self.colors[rows].to(self.rays.origins) / 255,
+            is_foreground=self.is_foreground[rows],
+        )
+
+
+class PixelStore:
+    """The pixels of every moment of a capture that some cameras saw; read once, when they are first asked for."""
+
+    def __init__(self, capture: Capture, camera_ids: Sequence[int]) -> None:
+        self._capture, self._camera_ids = capture, camera_ids
+        self._moments: dict[int, Pixels] = {}
+
+    def __getitem__(self, frame_id: int) -> Pixels:
+        """Those of one time step."""
+        if frame_id not in self._moments:
+            frames = [self._capture.load_frame(frame_id, camera, True) for camera in self._camera_ids]
+            self._moments[frame_id] = Pixels.of(frames)
+        return self._moments[frame_id]
+
+
+def _with_rim(is_foreground: Bool[Tensor, "h w"]) -> Bool[Tensor, "h w"]:
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * _RIM_PX + 1,) * 2)
+    return torch.from_numpy(cv2.dilate(is_foreground.numpy().astype(np.uint8), kernel) > 0)
