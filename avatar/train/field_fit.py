@@ -1,5 +1,6 @@
 """Fit a radiance field to one capture, to all its frames or to a single one; from scratch, or from a prior."""
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from .optimizer import Optimizer
 from .pixels import PixelStore
 from .run import Limits, Run
 from .schedule import Schedule
+from .template_start import TemplateStartConfig, start_at_template
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,6 +84,7 @@ class FieldFitConfig:
         avatar: what is fitted.
         look: what a step looks at.
         rates: step sizes, times ``rate_factor`` over the run.
+        template: how the field begins as the naked body where there is no prior; None for a sphere.
         tighten: when empty space is left out.
         checkpoint_seconds: time between checkpoints.
         seed: of everything random.
@@ -91,6 +94,7 @@ class FieldFitConfig:
     look: FieldStepConfig = field(default_factory=FieldStepConfig)
     rates: FieldRates = field(default_factory=FieldRates)
     rate_factor: Schedule = field(default_factory=lambda: Schedule(knots=((0.3, 1.0), (1.0, 0.08))))
+    template: TemplateStartConfig | None = field(default_factory=TemplateStartConfig)
     tighten: TightenConfig = field(default_factory=TightenConfig)
     checkpoint_seconds: float = 20.0
     seed: int = 0
@@ -127,7 +131,9 @@ class FieldFit(Run):
         super().__init__(run, limits, config.checkpoint_seconds)
 
     def _begin(self) -> None:
+        start = time.perf_counter()
         self.avatar = new_field_avatar(self.capture, self.split, self.config, self.prior).to(self.device)
+        self.seconds += time.perf_counter() - start
         self.optimizer = Optimizer(self.avatar, self.config.rates)
 
     def _restore(self, checkpoint: Path, progress: Mapping[str, Any]) -> None:
@@ -202,6 +208,8 @@ def new_field_avatar(
         canonical_shape=prior.canonical_shape if prior else None,
         seed=config.seed,
     )
+    if prior is None and config.template is not None:
+        start_at_template(avatar, config.template, config.rates, config.seed)
     if prior is not None:
         band = avatar.canonical.occupied
         avatar.canonical.load_state_dict(prior.canonical.state_dict())
