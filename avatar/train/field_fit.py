@@ -15,6 +15,7 @@ from avatar.structs import Capture, Split
 
 from .field_step import FieldStepConfig, look
 from .optimizer import Optimizer
+from .order import shuffled
 from .pixels import PixelStore
 from .run import Limits, Run
 from .schedule import Schedule
@@ -169,9 +170,7 @@ class FieldFit(Run):
     def frame_id(self, step: int) -> int:
         """The moment of a step: every one once an epoch, in an order that the seed and the epoch fix."""
         frames = self.split.frame_ids
-        epoch, place = divmod(step, len(frames))
-        generator = torch.Generator().manual_seed(self.config.seed * 1_000_003 + epoch)
-        return frames[int(torch.randperm(len(frames), generator=generator)[place])]
+        return frames[shuffled(step, len(frames), self.config.seed)]
 
     def _advance(self, fraction: float) -> tuple[float, float]:
         while self.config.tighten.rounds_due(fraction) > self.rounds:

@@ -20,6 +20,7 @@ from avatar.structs import Capture, Frame, Pose, Split
 from .adapt import AdaptConfig, Demand, adapt, walk
 from .clothe import ClotheConfig, clothe
 from .optimizer import LearningRates, Optimizer
+from .order import shuffled
 from .run import Limits, Run
 from .schedule import Schedule
 from .unseen import Unseen, UnseenConfig
@@ -128,9 +129,7 @@ class HybridFit(Run):
 
     def frame(self, step: int) -> Frame:
         """The picture of a step: every picture once an epoch, in an order that the seed and the epoch fix."""
-        epoch, place = divmod(step, len(self.pairs))
-        generator = torch.Generator().manual_seed(self.config.seed * 1_000_003 + epoch)
-        frame_id, camera_id = self.pairs[int(torch.randperm(len(self.pairs), generator=generator)[place])]
+        frame_id, camera_id = self.pairs[shuffled(step, len(self.pairs), self.config.seed)]
         return self.capture.load_frame(frame_id, camera_id, True)
 
     @property

@@ -12,8 +12,6 @@ from avatar.checkpoint import newest_checkpoint, write_checkpoint
 
 from .events import Events
 
-_EVENT_STEPS = 10
-
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
@@ -63,6 +61,8 @@ class Run(ABC):
         seconds: of training, over all the times that the run was taken up.
     """
 
+    _event_steps = 10  # whose mean is a row of events
+
     def __init__(self, run: Path, limits: Limits, checkpoint_seconds: float) -> None:
         self.run, self.limits, self._checkpoint_seconds = run, limits, checkpoint_seconds
         self.step, self.seconds = 0, 0.0
@@ -104,6 +104,10 @@ class Run(ABC):
     def facts(self) -> dict[str, int]:
         """Counts to show beside the progress."""
 
+    def _clock(self, seconds: float) -> float:
+        """The time that counts, where several processes each have theirs."""
+        return seconds
+
     @property
     def fraction(self) -> float:
         """How much of the run is over, 0 to 1."""
@@ -127,7 +131,7 @@ class Run(ABC):
                 raise ValueError(f"{self.run}: holds a fit with another {name}; give another --run, or --overwrite")
         self._restore(checkpoint, progress)
 
-    def save(self) -> Path:
+    def save(self) -> None:
         """Write a checkpoint now."""
         progress = {**self._identity(), "step": self.step, "seconds": self.seconds, **self._progress()}
 
@@ -136,7 +140,7 @@ class Run(ABC):
             (checkpoint / "training.json").write_text(json.dumps(progress))
 
         self._saved_at = self.seconds
-        return write_checkpoint(self.run, self.step, fill)
+        write_checkpoint(self.run, self.step, fill)
 
     def __iter__(self) -> Iterator[StepReport]:
         """Take steps until the limit, and one at least; checkpoints are written on the way and at the end."""
@@ -144,7 +148,7 @@ class Run(ABC):
             start = time.perf_counter()
             loss, psnr = self._advance(self.fraction)
             self.step += 1
-            self.seconds += time.perf_counter() - start
+            self.seconds = self._clock(self.seconds + time.perf_counter() - start)
             report = StepReport(
                 step=self.step, seconds=self.seconds, fraction=self.fraction, loss=loss, psnr=psnr, facts=self.facts
             )
@@ -155,7 +159,7 @@ class Run(ABC):
 
     def _log(self, report: StepReport) -> None:
         self._recent.append((report.loss, report.psnr))
-        if report.step % _EVENT_STEPS == 0:
+        if report.step % self._event_steps == 0:
             loss, psnr = (sum(values) / len(values) for values in zip(*self._recent, strict=True))
             self._recent.clear()
             self._events.add(step=report.step, seconds=round(report.seconds, 3), loss=loss, psnr=psnr, **report.facts)

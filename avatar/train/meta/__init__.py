@@ -1,6 +1,7 @@
 """Meta-learning: from many tasks, such as the frames of dense captures, where to begin with a new one."""
 
-from .fit import MetaConfig, MetaFit, MetaReport
+from .field import FieldMetaConfig, FieldMetaFit
+from .fit import MetaConfig, MetaFit
 from .learner import CONFIGURED, EFFECTIVE, InnerRates, Task, WarmUp
 from .method import FirstOrderMaml, Method, Reptile
 from .ranks import Ranks, joined_ranks
@@ -8,11 +9,12 @@ from .ranks import Ranks, joined_ranks
 __all__ = [
     "CONFIGURED",
     "EFFECTIVE",
+    "FieldMetaConfig",
+    "FieldMetaFit",
     "FirstOrderMaml",
     "InnerRates",
     "MetaConfig",
     "MetaFit",
-    "MetaReport",
     "Method",
     "Ranks",
     "Reptile",

@@ -1,8 +1,6 @@
 """A run that learns a prior."""
 
-import json
-import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,22 +9,20 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from avatar.checkpoint import load_tensors, newest_checkpoint, save_tensors, to_json, write_checkpoint
+from avatar.checkpoint import load_tensors, save_tensors, to_json
 
-from ..events import Events
 from ..order import shuffled
-from ..run import Limits
+from ..run import Limits, Run, StepReport
 from .learner import EFFECTIVE, InnerRates, Learner, Task
 from .method import Method, Outer, Reptile
 from .ranks import Ranks
 
 _ALONE = Ranks()
-_TENSORS, _TRAINING, _DESCRIPTION = "prior.safetensors", "training.safetensors", "prior.json"
 
 
 @dataclass(frozen=True, kw_only=True)
 class MetaConfig:
-    """A recipe for a prior: everything but the tasks and the run's length.
+    """How a prior is learnt: everything but what it is, the tasks and the run's length.
 
     Attributes:
         method: how the prior learns from tasks.
@@ -49,27 +45,14 @@ class MetaConfig:
             raise ValueError(f"MetaConfig.checkpoint_seconds: expected zero or more, got {self.checkpoint_seconds}")
 
 
-@dataclass(frozen=True, kw_only=True)
-class MetaReport:
-    """What one outer step did: for progress bars.
-
-    Attributes:
-        loss_before, loss_after: of its tasks at their first and last inner step.
-    """
-
-    step: int
-    seconds: float
-    fraction: float
-    loss_before: float
-    loss_after: float
-
-
-class MetaFit:
+class MetaFit(Run):
     """A run in a folder: iterate over it to take outer steps; what is there already is taken up where it stopped.
 
-    ``prior`` is learnt in place, from where it begins; ``about`` says in JSON what it is, and is kept beside it. All
-    ``ranks`` must make the same one, see the same folder, and iterate until it ends; only the first of them writes.
+    ``prior`` is learnt in place, from where it begins. All ``ranks`` must make the same one, see the same folder, and
+    take as many steps; only the first of them writes. Reports tell of the last inner steps.
     """
+
+    _event_steps = 1
 
     def __init__(
         self,
@@ -78,128 +61,91 @@ class MetaFit:
         run: Path,
         config: MetaConfig,
         limits: Limits,
-        *,
-        about: Mapping[str, Any] | None = None,
         ranks: Ranks = _ALONE,
     ) -> None:
-        self.prior, self.tasks, self.run, self.ranks = prior, tasks, run, ranks
-        self.config, self.limits, self.about = config, limits, dict(about or {})
         if not tasks:
             raise ValueError(f"{run}: no task to learn from")
         if ranks.count > config.tasks_per_step:
             raise ValueError(
-                f"{ranks.count} processes share {config.tasks_per_step} tasks a step; expected as many tasks at least"
+                f"MetaConfig.tasks_per_step: expected a task for each of {ranks.count} processes at least, "
+                f"got {config.tasks_per_step}"
             )
-        self.step, self.seconds = 0, 0.0
+        self.prior, self.tasks, self.config, self.ranks = prior, tasks, config, ranks
         self._outer = Outer(prior, config.method, config.rates)
+        super().__init__(run, limits, config.checkpoint_seconds)
         self._learner = Learner(prior, config.rates)
-        if any(run.glob("checkpoint-*")):
-            self._resume()
-        self._events = Events(run / "events.jsonl", self.step) if ranks.index == 0 else None
-        self._saved_at = self.seconds
-        self._is_stopping = False
 
-    def _resume(self) -> None:
-        folder = newest_checkpoint(self.run)
-        path = folder / _DESCRIPTION
-        try:
-            found = json.loads(path.read_text())
-            self.step, self.seconds = found["step"], found["seconds"]
-            other = [name for name, wanted in self._identity().items() if found[name] != wanted]
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise ValueError(f"{path}: damaged ({error!r}); learn again with --overwrite") from error
-        if other:
-            raise ValueError(f"{self.run}: holds a prior with another {other[0]}; give another --run, or --overwrite")
-        self.prior.load_state_dict(load_tensors(folder / _TENSORS))
-        self._outer.load(load_tensors(folder / _TRAINING))
+    def _begin(self) -> None:
+        pass
+
+    def _restore(self, checkpoint: Path, progress: Mapping[str, Any]) -> None:
+        self.prior.load_state_dict(self._load_prior(checkpoint))
+        self._outer.load(load_tensors(checkpoint / "training.safetensors"))
+
+    def _fill(self, checkpoint: Path) -> None:
+        self._save_prior(checkpoint)
+        save_tensors(checkpoint / "training.safetensors", self._outer.tensors())
+
+    def _load_prior(self, checkpoint: Path) -> Mapping[str, Tensor]:
+        return load_tensors(checkpoint / "prior.safetensors")
+
+    def _save_prior(self, checkpoint: Path) -> None:
+        save_tensors(checkpoint / "prior.safetensors", self.prior.state_dict())
 
     def _identity(self) -> dict[str, Any]:
-        """What a run must have in common with the one it takes up."""
-        return {"about": self.about, "tasks": [task.name for task in self.tasks], "recipe": to_json(self.config)}
+        return {"tasks": [task.name for task in self.tasks], "recipe": to_json(self.config)}
 
     def save(self) -> None:
         """Write a checkpoint now, if this is the first rank."""
-        self._saved_at = self.seconds
-        if self.ranks.index:
-            return
-        description = {**self._identity(), "step": self.step, "seconds": self.seconds}
+        if self.ranks.index == 0:
+            super().save()
 
-        def fill(folder: Path) -> None:
-            save_tensors(folder / _TENSORS, self.prior.state_dict())
-            save_tensors(folder / _TRAINING, self._outer.tensors())
-            (folder / _DESCRIPTION).write_text(json.dumps(description))
+    def _log(self, report: StepReport) -> None:
+        if self.ranks.index == 0:
+            super()._log(report)
 
-        write_checkpoint(self.run, self.step, fill)
-
-    def stop(self) -> None:
-        """End after this outer step, saved: on all ranks, whichever of them says so."""
-        self._is_stopping = True
+    def _clock(self, seconds: float) -> float:
+        return self.ranks.first(seconds)
 
     @property
-    def fraction(self) -> float:
-        """How much of the run is over, 0 to 1."""
-        return self.limits.fraction(self.step, self.seconds)
+    def facts(self) -> dict[str, int]:
+        """How many tasks the prior has learnt from, those that came again counted again."""
+        return {"num_tasks": self.step * self.config.tasks_per_step}
 
-    def __iter__(self) -> Iterator[MetaReport]:
-        """Take outer steps until the limit, and one at least; checkpoints are written on the way and at the end."""
-        while self.fraction < 1 or self.step == 0:
-            start = time.perf_counter()
-            outcome, losses = self._mean_outcome()
-            self._outer.step(outcome, self.config.method.outer_rate(self.fraction))
-            self.step += 1
-            self.seconds = self.ranks.first(self.seconds + time.perf_counter() - start)
-            before, after = losses.tolist()
-            report = MetaReport(
-                step=self.step,
-                seconds=self.seconds,
-                fraction=self.fraction,
-                loss_before=before,
-                loss_after=after,
-            )
-            self._log(report)
-            if self.fraction >= 1 or self.seconds - self._saved_at >= self.config.checkpoint_seconds:
-                self.save()
-            yield report
-            if self.ranks.any(self._is_stopping):
-                self.save()
-                return
-
-    def _mean_outcome(self) -> tuple[Float[Tensor, " p"], Float[Tensor, "2"]]:
-        """What the tasks of this step say, and their losses, on the mean; added in one order, however many ranks."""
-        count, ranks = self.config.tasks_per_step, self.ranks
-        total: Tensor | float = 0.0
-        for first in range(0, count, ranks.count):
-            mine = min(first + ranks.index, count - 1)
-            for task_index, found in enumerate(ranks.gather(self._learn(mine)), first):
-                if task_index == count:
-                    break
-                if not bool(found.isfinite().all()):
-                    raise ValueError(
-                        f"{self.run}: step {self.step}: the gradient is no number in {self.task(task_index).name}; "
-                        "lower the rates, or leave it out"
-                    )
-                total = found + total
-        assert isinstance(total, Tensor)
-        mean = total / count
-        return mean[:-2], mean[-2:]
-
-    def task(self, index: int) -> Task:
-        """The task of this place in the current step: each comes once an epoch."""
-        place = self.step * self.config.tasks_per_step + index
+    def task(self, step: int, index: int) -> Task:
+        """The task of this place among those of a step: each comes once an epoch."""
+        place = step * self.config.tasks_per_step + index
         return self.tasks[shuffled(place, len(self.tasks), self.config.seed)]
 
-    def _learn(self, index: int) -> Float[Tensor, " q"]:
-        """What a task says, and its first and last loss."""
-        task, method = self.task(index), self.config.method
-        place = self.step * self.config.tasks_per_step + index
-        generator = torch.Generator().manual_seed(self.config.seed * 1_000_003 + place)
-        losses = self._learner.adapt(task, method.inner_steps, self.step, generator)
-        if not bool(losses[-1].isfinite()):
-            size = sum(map(torch.numel, self.prior.parameters()))
-            return torch.full((size + 2,), torch.nan, device=self.ranks.device)
-        outcome = self._outer.outcome(self._learner, task, generator)
-        return torch.cat([outcome, losses[[0, -1]].to(outcome)])
+    def _advance(self, fraction: float) -> tuple[float, float]:
+        outcome, loss, psnr = self._mean_outcome()
+        self._outer.step(outcome, self.config.method.outer_rate(fraction))
+        return loss, psnr
 
-    def _log(self, report: MetaReport) -> None:
-        if self._events is not None:
-            self._events.add(**vars(report) | {"seconds": round(report.seconds, 3)})
+    def _mean_outcome(self) -> tuple[Float[Tensor, " p"], float, float]:
+        """What the tasks of this step make, and loss and PSNR, on the mean; added in one order, however many ranks."""
+        count, ranks = self.config.tasks_per_step, self.ranks
+        total = torch.zeros(())
+        for first in range(0, count, ranks.count):
+            gathered = ranks.gather(self._learn(min(first + ranks.index, count - 1)))
+            for index, found in zip(range(first, count), gathered, strict=False):
+                if not bool(found.isfinite().all()):
+                    raise ValueError(
+                        f"{self.run}: step {self.step}: the gradient is no number in {self.task(self.step, index).name}"
+                        "; lower the rates, or leave it out"
+                    )
+                total = found + total
+        mean = total / count
+        return mean[:-2], float(mean[-2]), float(mean[-1])
+
+    def _learn(self, index: int) -> Float[Tensor, " q"]:
+        """What a task makes of the prior, and its last loss and PSNR; no numbers where a gradient is none."""
+        task, place = self.task(self.step, index), self.step * self.config.tasks_per_step + index
+        generator = torch.Generator().manual_seed(self.config.seed * 1_000_003 + place)
+        seen = self._learner.adapt(task, self.config.method.inner_steps, self.step, generator)
+        if seen is None:
+            return torch.full(
+                (sum(map(torch.numel, self.prior.parameters())) + 2,), torch.nan, device=self.ranks.device
+            )
+        outcome = self._outer.outcome(self._learner, task, generator)
+        return torch.cat([outcome, outcome.new_tensor(seen)])

@@ -25,12 +25,12 @@ class Task(Protocol):
         """For messages."""
         ...
 
-    def loss(self, module: nn.Module, step: int, generator: torch.Generator) -> Float[Tensor, ""]:
-        """What inner step ``step``, from 0, makes smaller."""
+    def look(self, module: nn.Module, step: int, generator: torch.Generator) -> tuple[Float[Tensor, ""], float]:
+        """The loss that inner step ``step``, from 0, makes smaller, and the PSNR of what it looks at, dB."""
         ...
 
     def held_out(self, module: nn.Module, generator: torch.Generator) -> Float[Tensor, ""]:
-        """What should be small after them: the same on data that they do not use."""
+        """The loss that should be small after them: on data that they do not use."""
         ...
 
 
@@ -105,23 +105,22 @@ class Learner:
         self.module = deepcopy(prior)
         self._optimizer = Optimizer(self.module, rates, BETAS)
 
-    def adapt(self, task: Task, steps: int, outer_step: int, generator: torch.Generator) -> Float[Tensor, " k"]:
-        """Begin with the prior, and take steps: the loss before each of them.
+    def adapt(self, task: Task, steps: int, outer_step: int, generator: torch.Generator) -> tuple[float, float] | None:
+        """Begin with the prior, and take steps: the loss before the last, and its PSNR.
 
-        Ends at a gradient that is no number; from there on losses are none either.
+        None where a gradient was no number, which ends it.
         """
         self.module.load_state_dict(self.prior.state_dict())
         self.module.zero_grad()
         self._optimizer.reset()
-        losses = torch.full((steps,), torch.nan)
+        loss, psnr = torch.zeros(()), 0.0
         for step in range(steps):
-            loss = task.loss(self.module, step, generator)
+            loss, psnr = task.look(self.module, step, generator)
             loss.backward()
             if not has_finite_gradient(self.module):
-                break
+                return None
             self._optimizer.step(self.rates.factor(outer_step, step))
-            losses[step] = loss.detach()
-        return losses
+        return float(loss.detach()), psnr
 
 
 def has_finite_gradient(module: nn.Module) -> bool:

@@ -29,12 +29,13 @@ class Sine:
     def __call__(self, x: Tensor) -> Tensor:
         return self.amplitude * torch.sin(x + self.phase)
 
-    def loss(self, module: nn.Module, step: int, generator: torch.Generator) -> Tensor:
+    def look(self, module: nn.Module, step: int, generator: torch.Generator) -> tuple[Tensor, float]:
         x = torch.rand(10, 1, generator=generator) * 10 - 5
-        return (module(x) - self(x)).square().mean()
+        loss = (module(x) - self(x)).square().mean()
+        return loss, -10 * math.log10(float(loss.detach()))
 
     def held_out(self, module: nn.Module, generator: torch.Generator) -> Tensor:
-        return self.loss(module, 0, generator)
+        return self.look(module, 0, generator)[0]
 
     def error(self, module: nn.Module) -> float:
         """Over all places."""

@@ -43,14 +43,14 @@ def finish(process: subprocess.Popen[str]) -> None:
 
 
 def result(run: Path) -> dict[str, torch.Tensor]:
-    """All tensors, and the mean losses of all steps."""
+    """All tensors, and mean losses over the run."""
     found = {}
     for method in ("reptile", "maml"):
         for file in ("prior.safetensors", "training.safetensors"):
             tensors = load_tensors(newest_checkpoint(run / method) / file)
             found |= {f"{method}/{file}/{name}": tensor for name, tensor in tensors.items()}
         rows = read_events(run / method / "events.jsonl")
-        found[f"{method}/losses"] = torch.tensor([[row["step"], row["loss_before"], row["loss_after"]] for row in rows])
+        found[f"{method}/losses"] = torch.tensor([[row["step"], row["loss"], row["psnr"]] for row in rows])
     return found
 
 
