@@ -12,8 +12,12 @@ from avatar.canonical import CanonicalField, FieldConfig, Hybrid, HybridConfig, 
 from avatar.deform import (
     DeformConfig,
     Deformer,
+    FieldCodes,
+    FieldCodesConfig,
     FieldDeformConfig,
     FieldDeformer,
+    LightField,
+    LightFieldConfig,
     RefineConfig,
     Refinement,
     band_grid,
@@ -179,10 +183,19 @@ class FieldAvatarConfig:
     Attributes:
         canonical: the field in the canonical pose.
         deform: how places in the world find theirs in the canonical frame.
+        light: what multiplies the field's colours, in the world; None for nothing.
+        codes: what the field is told of the moment, ``canonical.num_codes`` numbers; None for nothing.
     """
 
     canonical: FieldConfig = field(default_factory=FieldConfig)
     deform: FieldDeformConfig = field(default_factory=FieldDeformConfig)
+    light: LightFieldConfig | None = None
+    codes: FieldCodesConfig | None = None
+
+    def __post_init__(self) -> None:
+        expected, found = self.codes.size if self.codes else 0, self.canonical.num_codes
+        if found != expected:
+            raise ValueError(f"FieldAvatarConfig.canonical.num_codes: expected {expected}, as codes has, got {found}")
 
 
 class FieldAvatar(Avatar):
@@ -213,6 +226,12 @@ class FieldAvatar(Avatar):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.canonical = CanonicalField(band, config.canonical)
+            self.deform.light = LightField(poses, config.light) if config.light else None
+            self.deform.code = FieldCodes(poses, self.frame_ids, config.codes) if config.codes else None
+
+    def correction_cost(self) -> Float[Tensor, ""] | float:
+        """What the light costs, in the units of the loss."""
+        return super().correction_cost() + self.deform.cost()
 
     def posed(self, pose: Pose, camera: str | None = None) -> RadianceField:
         """The avatar in ``pose``, in the world, where the ``camera`` of this name sees it."""

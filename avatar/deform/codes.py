@@ -47,6 +47,11 @@ class FieldCodesConfig:
         if not 0 <= self.forget <= 1:
             raise ValueError(f"FieldCodesConfig.forget: expected 0 to 1, got {self.forget}")
 
+    @property
+    def size(self) -> int:
+        """How many numbers a moment has."""
+        return self.pose_size + self.frame_size
+
 
 class FieldCodes(nn.Module):
     """Owns the pose encoder and the frames' codes.
@@ -67,11 +72,6 @@ class FieldCodes(nn.Module):
         self.codes = nn.Parameter(_START * torch.randn(len(frame_ids), config.frame_size))
         self._rows = {frame: row for row, frame in enumerate(frame_ids)}
         self._is_known = True
-
-    @property
-    def size(self) -> int:
-        """How many numbers a moment has."""
-        return self.config.pose_size + self.config.frame_size
 
     def forward(self, pose: Pose) -> Float[Tensor, " d"]:
         """The code of ``pose``, then that of its frame; zeros for a pose of no training frame."""

@@ -76,7 +76,7 @@ class Deformer(nn.Module):
 
     def cost(self) -> Float[Tensor, ""] | float:
         """What the deformation itself costs, in the units of the loss: a light that is too bright or too dark."""
-        return self.light.config.prior * self.light.surprise() if isinstance(self.light, LightField) else 0.0
+        return self.light.cost() if isinstance(self.light, LightField) else 0.0
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "Deformer":
         self._weights = None

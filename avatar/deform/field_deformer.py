@@ -85,6 +85,10 @@ class FieldDeformer(nn.Module):
         grid = self._grid(scene.grid, posed, body)
         return RadianceField(shape=shape, radiance=radiance, distance=distance, grid=grid, step_m=scene.step_m)
 
+    def cost(self) -> Float[Tensor, ""] | float:
+        """What the deformation itself costs, in the units of the loss: a light that is too bright or too dark."""
+        return self.light.cost() if self.light is not None else 0.0
+
     def _gain(self, light: LightField, seen: FieldShape, body: Body) -> Float[Tensor, "s 3"]:
         points = seen.samples.points + light.shift(body.pose.root_position_world)
         return light(seen.normals, points, seen.samples.directions if light.config.sees_directions else None)

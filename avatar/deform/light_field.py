@@ -122,6 +122,10 @@ class LightField(nn.Module):
         gain = self(normals, self.center_world.expand(_PROBES, 3), seen)
         return (gain.mean(0) - 1).square().sum()
 
+    def cost(self) -> Float[Tensor, ""]:
+        """What the surprise costs, in the units of the loss."""
+        return self.config.prior * self.surprise()
+
 
 def _sphere(count: int) -> Float[Tensor, "n 3"]:
     """Unit directions, evenly spread along a spiral."""

@@ -4,6 +4,7 @@ from .adapt import AdaptConfig
 from .events import read_events
 from .field_fit import FieldFit, FieldFitConfig, FieldRates, TightenConfig
 from .field_step import FieldStepConfig
+from .from_field import hybrid_from_field
 from .hybrid_fit import HybridFit, HybridFitConfig
 from .optimizer import LearningRates, RefineRates
 from .run import Limits, Run, StepReport
@@ -26,5 +27,6 @@ __all__ = [
     "StepReport",
     "TightenConfig",
     "UnseenConfig",
+    "hybrid_from_field",
     "read_events",
 ]

@@ -1,6 +1,7 @@
 """One look of a radiance field at pixels: the loss that fits and meta-learning descend."""
 
 import math
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -67,13 +68,15 @@ def look(
     drawn = torch.rand(3, generator=generator)
     background = drawn if config.background == "random" else torch.tensor(config.background)
     batch, jitter, background = _moved(batch, device), jitter.to(device), background.to(device)
-    scene = avatar.posed(pixels.pose.to(device))
+    codes = avatar.deform.code
+    with codes.forgetting(generator) if codes else nullcontext():
+        scene = avatar.posed(pixels.pose.to(device))
     seen = render_rays(scene, batch.rays, jitter, device, config.num_samples)
     colors, is_foreground = batch.colors[: len(seen.alpha)], batch.is_foreground[: len(seen.alpha)]
     losses = compare_rays(seen, colors, is_foreground, background, config.losses)
     errors = (seen.color.detach() - colors.where(is_foreground[:, None], 0)).square().mean()
     return FieldLook(
-        loss=losses.total,
+        loss=losses.total + avatar.correction_cost(),
         psnr=-10 * math.log10(max(float(errors), 1e-10)),
         num_samples=len(seen.shape.distances),
     )

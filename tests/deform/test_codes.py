@@ -22,7 +22,7 @@ def codes(random_poses: Pose) -> FieldCodes:
 
 def test_a_known_frame_has_its_own_numbers(codes: FieldCodes, random_poses: Pose) -> None:
     known, unknown = (codes(replace(random_poses[2], frame_id=frame)) for frame in (30, 31))
-    assert known.shape == (codes.size,)
+    assert known.shape == (codes.config.size,)
     assert torch.equal(known[:5], unknown[:5])
     assert torch.equal(known[5:], codes.codes[2])
     assert torch.equal(unknown[5:], torch.zeros(2))
