@@ -18,6 +18,7 @@ from .diagnosis import diagnose_splits
 from .page import print_means, write_page
 from .runs import is_own
 from .sources import capture_for
+from .surfaces import surface_of_frames, with_surfaces
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,8 +52,10 @@ def run(config: EvaluateCommand) -> None:
     look = RenderConfig(backend=config.device)
     avatar = load_avatar(newest_checkpoint(config.run), config.device).eval()
     capture = capture_for(avatar, config.capture, config.split)
-    view = view_of(avatar, is_own(config.run, capture), look)
+    knows_frames = is_own(config.run, capture)
+    view = view_of(avatar, knows_frames, look)
     report = measured(capture, config.split, view)
+    report = with_surfaces(report, capture, surface_of_frames(avatar, capture, knows_frames))
     report.write(config.run / "evaluation" / f"{config.split}.json")
     if config.json:
         report.write(config.json)

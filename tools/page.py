@@ -14,6 +14,7 @@ from avatar.engine import compiled_variant
 from avatar.evaluate import Report, collect_examples, with_details, write_report
 from avatar.evaluate.protocol import RenderFrame, pose_and_camera
 from avatar.evaluate.report import COLUMNS
+from avatar.evaluate.surface_page import SURFACE_COLUMNS
 from avatar.export import write_video
 from avatar.model import AnyAvatar, Avatar, FieldAvatar, HybridAvatar
 from avatar.render import RenderConfig, normal_map
@@ -24,6 +25,7 @@ from .console import console
 from .diagnosis import PREFIX, stored_findings
 from .runs import is_own, read_record
 from .sources import fitted_motion
+from .surfaces import surface_of_frames, with_surface_picture
 from .views import orbit_around, pictures
 
 FILM_FRAMES, FILM_FPS, FILM_SIZE_PX = 72, 15.0, (640, 480)
@@ -39,6 +41,8 @@ def write_page(run: Path, avatar: AnyAvatar, capture: Capture, view: RenderFrame
     ]
     order = [*capture.splits, *sorted(path.stem for path in stored)]
     reports = [Report.read(path) for path in sorted(stored, key=lambda path: order.index(path.stem))]
+    mesh_of = surface_of_frames(avatar, capture, is_own(run, capture))
+    reports = [with_surface_picture(report, capture, mesh_of) for report in reports]
     draw_normals = normals_of(avatar, is_own(run, capture)) if isinstance(avatar, HybridAvatar) else None
     examples = [
         example
@@ -107,8 +111,10 @@ def print_means(report: Report) -> None:
     table = Table(
         "", f"{report.split}", "", title=f"{report.subject}, {len(report.images)} images", title_justify="left"
     )
-    for metric, (name, decimals, better, meaning) in COLUMNS.items():
-        mean = report.mean(metric)
+    means = [(column, report.mean(metric)) for metric, column in COLUMNS.items()]
+    if report.surface:
+        means += [(column, report.surface.mean(metric)) for metric, column in SURFACE_COLUMNS.items()]
+    for (name, decimals, better, meaning), mean in means:
         table.add_row(f"{name} {better}", "-" if mean is None else f"{mean:.{decimals}f}", meaning)
     table.add_row("time", f"{report.seconds_per_image:.4f}", "seconds to render one image")
     console.print(table)

@@ -9,6 +9,8 @@ from .picture_check import PictureCheck
 from .protocol import METRICS, EvaluateConfig, ImageResult, Report, evaluate
 from .report import write_report
 from .surface_metrics import SURFACE_METRICS, SurfaceConfig, compare_surfaces, seen_from_outside
+from .surface_page import with_picture
+from .surface_report import SurfaceReport, SurfaceResult, evaluate_surface
 
 __all__ = [
     "METRICS",
@@ -23,13 +25,17 @@ __all__ = [
     "PictureCheck",
     "Report",
     "SurfaceConfig",
+    "SurfaceReport",
+    "SurfaceResult",
     "collect_examples",
     "compare_surfaces",
     "cover",
     "diagnose",
     "evaluate",
+    "evaluate_surface",
     "sampled",
     "seen_from_outside",
     "with_details",
+    "with_picture",
     "write_report",
 ]

@@ -106,6 +106,11 @@ def error_gradient() -> str:
     return f"linear-gradient(90deg, {', '.join(f'rgb({r} {g} {b})' for r, g, b in stops)})"
 
 
+def slug(name: str) -> str:
+    """A name as part of a file's name."""
+    return "".join(c if c.isascii() and c.isalnum() else "_" for c in name)
+
+
 def _bgr(image: Float[Tensor, "h w 3"]) -> UInt8[np.ndarray, "h w 3"]:
     return (image * 255).round().byte().flip(-1).numpy()
 

@@ -21,6 +21,7 @@ from avatar.structs import Capture, Frame, Pose, Rendering
 
 from . import metrics
 from .lpips import MIN_SIDE_PX, Lpips, load_lpips
+from .surface_report import SurfaceReport
 
 logger = logging.getLogger(__name__)
 
@@ -58,11 +59,18 @@ class ImageResult:
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """The figures of one split."""
+    """The figures of one split.
+
+    Attributes:
+        subject, split: names of the capture and of the split.
+        images: one row each.
+        surface: how far the surfaces are from the true ones, or None where these are not known.
+    """
 
     subject: str
     split: str
     images: tuple[ImageResult, ...]
+    surface: SurfaceReport | None = None
 
     def mean(self, metric: str) -> float | None:
         """Mean of one of ``METRICS`` over the images that have it; None when none has."""
@@ -82,6 +90,7 @@ class Report:
             "num_images": len(self.images),
             **{metric: self.mean(metric) for metric in METRICS},
             "seconds_per_image": self.seconds_per_image,
+            "surface": self.surface.as_json() if self.surface else None,
             "images": [{**{key: getattr(image, key) for key in IMAGE_KEYS}, **image.metrics} for image in self.images],
         }
 
@@ -99,7 +108,8 @@ class Report:
                 ImageResult(**{key: row.pop(key) for key in IMAGE_KEYS}, metrics={name: row[name] for name in METRICS})
                 for row in stored["images"]
             )
-            return cls(subject=stored["subject"], split=stored["split"], images=images)
+            surface = SurfaceReport.from_json(stored["surface"]) if stored.get("surface") else None
+            return cls(subject=stored["subject"], split=stored["split"], images=images, surface=surface)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"{path}: not the report of an evaluation ({error!r}); evaluate again") from error
 

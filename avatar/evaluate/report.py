@@ -12,8 +12,9 @@ from avatar.atomic import replacing
 from .causes import Findings
 from .charts import number, training_charts
 from .diagnosis_page import diagnosis_section
-from .gallery import ENLARGED, ERROR_FULL_SCALE, Example, error_gradient, save_pictures
+from .gallery import ENLARGED, ERROR_FULL_SCALE, Example, error_gradient, save_pictures, slug
 from .protocol import METRICS, ImageResult, Report
+from .surface_page import surface_section
 
 NOT_COMPUTED = "not computed (avatar assets fetch lpips)"
 
@@ -63,6 +64,7 @@ def write_report(
     body = [
         _header(subject, facts or {}, reports, turntable.name if turntable else None),
         _section("Figures", _means(reports)),
+        _section("Shape", surface_section(reports, folder)),
         _section("Why it is not sharper", "".join(diagnosis_section(found, folder) for found in findings)),
         *(
             _section(r.split, _gallery(r, examples, folder) + _details(r, examples, folder) + _every_image(r))
@@ -164,7 +166,7 @@ def _details(report: Report, examples: Iterable[Example], folder: Path) -> str:
 
 
 def _detail_card(example: Example, name: str, folder: Path) -> str:
-    names = save_pictures(folder, f"{_stem(example)}_{_slug(name)}", example, example.details[name], ENLARGED)
+    names = save_pictures(folder, f"{_stem(example)}_{slug(name)}", example, example.details[name], ENLARGED)
     caption = f"<b>{escape(name)}</b> frame {example.result.frame_id} · {escape(example.result.camera)}"
     return f'<button class="card" type="button">{_triple(names)}<span>{caption}</span></button>'
 
@@ -180,7 +182,7 @@ def _triple(names: Mapping[str, str]) -> str:
 
 
 def _stem(example: Example) -> str:
-    return f"{_slug(example.split)}_{example.result.frame_id:06d}_{example.result.camera_id:03d}"
+    return f"{slug(example.split)}_{example.result.frame_id:06d}_{example.result.camera_id:03d}"
 
 
 def _every_image(report: Report) -> str:
@@ -210,7 +212,3 @@ def _joined(before: str, parts: Sequence[str], after: str) -> str:
 
 def _value(value: float | None, decimals: int) -> str:
     return "—" if value is None else f"{value:.{decimals}f}"
-
-
-def _slug(name: str) -> str:
-    return "".join(c if c.isascii() and c.isalnum() else "_" for c in name)
