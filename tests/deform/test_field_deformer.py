@@ -90,9 +90,9 @@ def samples_at(points: Tensor) -> RaySamples:
 
 
 def around(body: Body, distance_m: float, count: int = 1000) -> Tensor:
-    generator = torch.Generator().manual_seed(2)
-    triangles, barycentrics = sample_surface(body.vertices_world, body.rest.faces, count, generator)
-    on_surface = interpolate(body.vertices_world, body.rest.faces[triangles], barycentrics)
+    generator, vertices = torch.Generator().manual_seed(2), body.vertices_world.detach()
+    triangles, barycentrics = sample_surface(vertices, body.rest.faces, count, generator)
+    on_surface = interpolate(vertices, body.rest.faces[triangles], barycentrics)
     return on_surface + distance_m * torch.randn(count, 3, generator=generator)
 
 
@@ -137,6 +137,39 @@ def test_far_from_the_origin_single_precision_suffices(
     errors = (features[0] - features[1]).norm(dim=1)
     assert float(errors.median()) < 1e-5
     assert float(errors.quantile(0.97)) < 3e-5
+
+
+def test_the_band_goes_with_the_body_however_far(canonical: Body, scene: RadianceField, pose: Pose) -> None:
+    shift = torch.tensor([80.0, -60.0, 1.0])
+    deform = FieldDeformer(canonical, FieldDeformConfig())
+    here = deform(scene, body_of(pose)).grid
+    there = deform(scene, body_of(replace(pose, root_position_world=pose.root_position_world + shift))).grid
+    torch.testing.assert_close(there.box, here.box + shift, atol=1e-4, rtol=0)
+    assert float((there.occupied != here.occupied).float().mean()) < 1e-4
+
+
+def test_deep_inside_the_body_there_is_nothing(canonical: Body, scene: RadianceField, pose: Pose) -> None:
+    body = body_of(pose)
+    field = FieldDeformer(canonical, FieldDeformConfig(reach_m=0.05))(scene, body)
+    places = body.joints_world[0] + 0.3 * torch.randn(4000, 3, generator=torch.Generator().manual_seed(0))
+    distances = closest_points(places, MeshTree(body.rest.faces, body.vertices_world)).distances
+    deep = places[distances < -0.07]
+    assert len(deep) > 10
+    assert not field.shape(samples_at(deep)).alphas.any()
+    cells = ((deep - field.grid.box[0]) / 0.0125).long()
+    assert not field.grid.occupied[tuple(cells.unbind(1))].any()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_places_pass_gradients_to_where_the_body_stands(
+    kind: Warp, canonical: Body, scene: RadianceField, pose: Pose
+) -> None:
+    root = pose.root_position_world.clone().requires_grad_()
+    body = body_of(replace(pose, root_position_world=root))
+    seen = FieldDeformer(canonical, FieldDeformConfig(warp=kind))(scene, body).shape(samples_at(around(body, 0.01)))
+    assert seen.samples.warped is not None
+    (gradient,) = torch.autograd.grad(seen.features.sum(), root)
+    torch.testing.assert_close(gradient, -seen.samples.warped.linear.detach().sum((0, 1)), atol=2e-2, rtol=1e-4)
 
 
 def test_directions_and_normals_keep_their_angle(canonical: Body, scene: RadianceField, pose: Pose) -> None:
