@@ -159,6 +159,14 @@ def load_hybrid(folder: Path, device: torch.device | str = "cpu") -> HybridAvata
     return avatar
 
 
+def load_field(folder: Path, device: torch.device | str = "cpu") -> FieldAvatar:
+    """The same, of a radiance field; ValueError for Gaussians."""
+    avatar = load_avatar(folder, device)
+    if not isinstance(avatar, FieldAvatar):
+        raise ValueError(f"{folder}: expected a radiance field, found Gaussians")
+    return avatar
+
+
 def save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
     """Write a safetensors file to disk, flushed."""
     with path.open("wb") as file:

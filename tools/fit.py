@@ -7,6 +7,7 @@ from pathlib import Path
 from tyro.conf import FlagCreatePairsOff, Positional
 
 from avatar.captures import open_capture
+from avatar.checkpoint import load_field
 from avatar.render import Device
 from avatar.train import HybridFit, Limits
 
@@ -35,6 +36,7 @@ class FitCommand:
         budget_seconds: stop after so much training, or earlier where more would only over-fit one camera.
         steps: stop after so many steps; by default 4000 where no budget is given.
         device: where: cpu, or cuda with the extra of that name installed.
+        from_field: run folder of a radiance field of the person, on whose surface, in whose colours Gaussians begin.
         refine: also learn small corrections of cameras and exposure; for filmed captures with two cameras or more.
         seed: of everything random.
         overwrite: delete the fit that the run folder holds, and begin anew.
@@ -47,6 +49,7 @@ class FitCommand:
     budget_seconds: float | None = None
     steps: int | None = None
     device: Device = "cpu"
+    from_field: Path | None = None
     refine: FlagCreatePairsOff[bool] = False
     seed: int = 0
     overwrite: FlagCreatePairsOff[bool] = False
@@ -70,7 +73,8 @@ def run(config: FitCommand) -> None:
         recipe=config.recipe, seed=config.seed, capture=capture.name, split=split, frame_rate_hz=capture.frame_rate_hz
     )
     open_run(config.run, record, config.overwrite)
-    fit = HybridFit(capture, capture.split(split), config.run, recipe, limits, config.device)
+    source = load_field(config.from_field) if config.from_field else None
+    fit = HybridFit(capture, capture.split(split), config.run, recipe, limits, config.device, source)
     if fit.fraction >= 1:
         say(f"{config.run}: already finished; fit longer with --steps or --budget-seconds, or anew with --overwrite")
     elif fit.step:

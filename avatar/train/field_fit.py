@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from avatar.checkpoint import load_avatar, load_tensors, save_avatar, save_tensors, to_json
+from avatar.checkpoint import load_field, load_tensors, save_avatar, save_tensors, to_json
 from avatar.model import FieldAvatar, FieldAvatarConfig
 from avatar.render import Device
 from avatar.structs import Capture, Split
@@ -139,10 +139,7 @@ class FieldFit(Run):
 
     def _restore(self, checkpoint: Path, progress: Mapping[str, Any]) -> None:
         self.rounds = progress["rounds"]
-        avatar = load_avatar(checkpoint, self.device)
-        if not isinstance(avatar, FieldAvatar):
-            raise ValueError(f"{checkpoint}: expected a radiance field, found Gaussians")
-        self.avatar = avatar
+        self.avatar = load_field(checkpoint, self.device)
         self.optimizer = Optimizer(self.avatar, self.config.rates)
         self.optimizer.load(load_tensors(checkpoint / "training.safetensors"))
 

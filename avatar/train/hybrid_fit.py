@@ -13,12 +13,13 @@ from torch import Tensor
 
 from avatar.checkpoint import load_hybrid, load_tensors, save_avatar, save_tensors, to_json
 from avatar.losses import Arap, LossConfig, MotionConfig, MotionTerms, SurfaceConfig, SurfaceTerms, compare
-from avatar.model import HybridAvatar, HybridAvatarConfig
+from avatar.model import FieldAvatar, HybridAvatar, HybridAvatarConfig
 from avatar.render import Device, RenderConfig, render
 from avatar.structs import Capture, Frame, Pose, Split
 
 from .adapt import AdaptConfig, Demand, adapt, walk
 from .clothe import ClotheConfig, clothe
+from .from_field import hybrid_from_field
 from .optimizer import LearningRates, Optimizer
 from .order import shuffled
 from .run import Limits, Run
@@ -68,13 +69,21 @@ class HybridFitConfig:
 class HybridFit(Run):
     """A fit of Gaussians to a capture, in a folder: iterate over it to take steps.
 
-    On ``device`` the backend of its name renders; a run begun on one may go on on the other.
+    On ``device`` the backend of its name renders; a run begun on one may go on on the other. With a radiance field
+    of the person as ``source`` the Gaussians begin on its surface and in its colours.
     """
 
     def __init__(
-        self, capture: Capture, split: Split, run: Path, config: HybridFitConfig, limits: Limits, device: Device = "cpu"
+        self,
+        capture: Capture,
+        split: Split,
+        run: Path,
+        config: HybridFitConfig,
+        limits: Limits,
+        device: Device = "cpu",
+        source: FieldAvatar | None = None,
     ) -> None:
-        self.capture, self.split, self.config = capture, split, config
+        self.capture, self.split, self.config, self.source = capture, split, config, source
         self.device: Device = device
         self.pairs = split.pairs()
         self.rounds, self.completions = 0, 0
@@ -99,10 +108,12 @@ class HybridFit(Run):
             cameras=[self.capture.cameras[camera].name for camera in self.split.camera_ids],
             seed=self.config.seed,
         )
-        if self.config.clothe is not None:
-            start = time.perf_counter()
+        start = time.perf_counter()
+        if self.source is not None:
+            hybrid_from_field(self.avatar, self.source)
+        elif self.config.clothe is not None:
             self.avatar.canonical.shell = clothe(self.avatar, self.capture, self.split, self.config.clothe)
-            self.seconds += time.perf_counter() - start
+        self.seconds += time.perf_counter() - start
         self.avatar.to(self.device)
         self.optimizer = Optimizer(self.avatar, self.config.rates)
         self.demand = Demand(self.avatar.canonical.num_gaussians, self.device)
@@ -118,7 +129,12 @@ class HybridFit(Run):
 
     def _identity(self) -> dict[str, Any]:
         """What a run must have in common with the one it takes up."""
-        return {"capture": self.capture.name, "split": self.split.name, "recipe": to_json(self.config)}
+        return {
+            "capture": self.capture.name,
+            "split": self.split.name,
+            "recipe": to_json(self.config),
+            "has_source": self.source is not None,
+        }
 
     def _progress(self) -> dict[str, Any]:
         return {"rounds": self.rounds, "completions": self.completions}

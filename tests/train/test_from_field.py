@@ -1,6 +1,7 @@
 """Gaussians take their places and colours from a field that is known: a body that has grown by two centimetres."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -12,10 +13,10 @@ from avatar.deform import CorrectivesConfig, DeformConfig
 from avatar.engine import HashGrid, MeshTree, closest_points
 from avatar.geometry import SH_C0, vertex_normals
 from avatar.model import FieldAvatar, FieldAvatarConfig, HybridAvatar, HybridAvatarConfig
-from avatar.structs import FieldShape, Pose, RadianceField, RaySamples, Shape
-from avatar.train import hybrid_from_field
+from avatar.structs import Capture, FieldShape, Pose, RadianceField, RaySamples, Shape, Split
+from avatar.train import HybridFit, HybridFitConfig, Limits, hybrid_from_field
 
-RIG, HEIGHT_M = "cmu_mb", 0.02
+RIG, HEIGHT_M = "anny", 0.02
 SMALL = FieldConfig(grid=HashGrid(num_levels=2, log2_table_size=10))
 BARE = HybridAvatarConfig(
     canonical=HybridConfig(num_gaussians=3000, sh_degree=0),
@@ -104,8 +105,22 @@ def test_another_body_wears_it_as_far_off(field: FieldAvatar) -> None:
     assert float((shell.norm(dim=1) - HEIGHT_M).abs().median()) < 1e-3
 
 
+def test_a_fit_begins_there_and_is_taken_up(
+    field: FieldAvatar, sample: Capture, corner: Split, tmp_path: Path
+) -> None:
+    recipe = HybridFitConfig(avatar=BARE)
+    fit = HybridFit(sample, corner, tmp_path, recipe, Limits(steps=2), source=field)
+    assert float(fit.avatar.canonical.displacement.detach().norm(dim=1).median()) == pytest.approx(HEIGHT_M, abs=1e-3)
+    next(iter(fit))
+    fit.save()
+    with pytest.raises(ValueError, match="another has_source"):
+        HybridFit(sample, corner, tmp_path, recipe, Limits(steps=2))
+    again = HybridFit(sample, corner, tmp_path, recipe, Limits(steps=2), source=field)
+    assert torch.equal(again.avatar.canonical.displacement, fit.avatar.canonical.displacement)
+
+
 def test_rigs_must_agree(field: FieldAvatar) -> None:
     hybrid = hybrid_of()
-    hybrid.rig = "anny"
-    with pytest.raises(ValueError, match="expected a field of the skeleton 'anny', got 'cmu_mb'"):
+    hybrid.rig = "cmu_mb"
+    with pytest.raises(ValueError, match="expected a field of the skeleton 'cmu_mb', got 'anny'"):
         hybrid_from_field(hybrid, field)
