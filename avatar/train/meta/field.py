@@ -1,5 +1,6 @@
 """A prior for radiance fields: frames of captures are the tasks, of one person or of several."""
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,10 +16,11 @@ from avatar.model import FieldAvatar, FieldAvatarConfig
 from avatar.render import Device
 from avatar.structs import Capture, Split
 
-from ..field_fit import FieldFitConfig, new_field_avatar
+from ..field_fit import FieldFitConfig, FieldRates, new_field_avatar
 from ..field_step import FieldStepConfig, look
 from ..pixels import PixelStore
 from ..run import Limits
+from ..template_start import TemplateStartConfig, start_at_template
 from .fit import MetaConfig, MetaFit
 from .method import FirstOrderMaml, Reptile
 from .ranks import Ranks
@@ -34,11 +36,13 @@ class FieldMetaConfig:
     Attributes:
         avatar: what is learnt.
         look: what an inner step looks at.
+        template: how it begins as the naked body; None for a sphere.
         meta: how it is learnt.
     """
 
     avatar: FieldAvatarConfig = field(default_factory=FieldAvatarConfig)
     look: FieldStepConfig = field(default_factory=FieldStepConfig)
+    template: TemplateStartConfig | None = field(default_factory=TemplateStartConfig)
     meta: MetaConfig = field(default_factory=MetaConfig)
 
 
@@ -68,7 +72,7 @@ class FieldMetaFit(MetaFit):
                     f"{capture.name}; learn a prior from each"
                 )
         self.recipe = config
-        fit_config = FieldFitConfig(avatar=config.avatar, seed=config.meta.seed)
+        fit_config = FieldFitConfig(avatar=config.avatar, template=None, seed=config.meta.seed)
         self.avatar = new_field_avatar(first, split, fit_config).to(device)
         tasks: list[FrameTask] = []
         for capture, split in captures:
@@ -78,6 +82,12 @@ class FieldMetaFit(MetaFit):
             names = {frame: f"frame {frame} of {capture.name}" for frame in split.frame_ids}
             tasks += [FrameTask(names[frame], avatar, frame, stores, config.look, device) for frame in names]
         super().__init__(self.avatar.canonical, tasks, run, config.meta, limits, ranks)
+
+    def _begin(self) -> None:
+        start = time.perf_counter()
+        if self.recipe.template is not None:
+            start_at_template(self.avatar, self.recipe.template, FieldRates(), self.config.seed)
+        self.seconds += time.perf_counter() - start
 
     def _identity(self) -> dict[str, Any]:
         return {**super()._identity(), "recipe": to_json(self.recipe)}

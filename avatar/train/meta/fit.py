@@ -48,8 +48,8 @@ class MetaConfig:
 class MetaFit(Run):
     """A run in a folder: iterate over it to take outer steps; what is there already is taken up where it stopped.
 
-    ``prior`` is learnt in place, from where it begins. All ``ranks`` must make the same one, see the same folder, and
-    take as many steps; only the first of them writes. Reports tell of the last inner steps.
+    ``prior`` is learnt in place, from where it begins in the first of the ``ranks``. All of them must see the same
+    folder and take as many steps; only the first writes. Reports tell of the last inner steps.
     """
 
     _event_steps = 1
@@ -73,6 +73,8 @@ class MetaFit(Run):
         self.prior, self.tasks, self.config, self.ranks = prior, tasks, config, ranks
         self._outer = Outer(prior, config.method, config.rates)
         super().__init__(run, limits, config.checkpoint_seconds)
+        for parameter in prior.parameters():
+            parameter.data.copy_(ranks.gather(parameter.data)[0])
         self._learner = Learner(prior, config.rates)
 
     def _begin(self) -> None:

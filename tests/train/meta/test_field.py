@@ -15,6 +15,7 @@ from avatar.structs import Capture, Split
 from avatar.train import FieldFit, FieldFitConfig, FieldStepConfig, Limits
 from avatar.train.meta import FieldMetaConfig, FieldMetaFit, FirstOrderMaml, InnerRates, MetaConfig, Reptile
 from avatar.train.meta.field import FrameTask
+from avatar.train.template_start import TemplateStartConfig
 
 AVATAR = FieldAvatarConfig(
     canonical=FieldConfig(
@@ -22,13 +23,14 @@ AVATAR = FieldAvatarConfig(
     )
 )
 LOOK = FieldStepConfig(num_samples=1024, most_rays=256)
+TEMPLATE = TemplateStartConfig(steps=20, points=512)
 RATES = InnerRates(table=1e-2, nets=2e-3, sharpness=2e-3)
 
 
 def recipe(method: Reptile | FirstOrderMaml, tasks_per_step: int = 1) -> FieldMetaConfig:
     """Small and quick."""
     meta = MetaConfig(method=method, rates=RATES, tasks_per_step=tasks_per_step, checkpoint_seconds=1000.0)
-    return FieldMetaConfig(avatar=AVATAR, look=LOOK, meta=meta)
+    return FieldMetaConfig(avatar=AVATAR, look=LOOK, template=TEMPLATE, meta=meta)
 
 
 REPTILE = recipe(Reptile(inner_steps=3))
@@ -89,7 +91,7 @@ def test_a_fit_begins_with_the_prior(sample: Capture, corner: Split, tmp_path: P
     list(FieldMetaFit([(sample, corner)], tmp_path / "prior", config, Limits(steps=12)))
     prior = load_avatar(tmp_path / "prior")
     assert isinstance(prior, FieldAvatar)
-    fit_config = FieldFitConfig(avatar=AVATAR, look=LOOK)
+    fit_config = FieldFitConfig(avatar=AVATAR, look=LOOK, template=TEMPLATE)
     one = replace(corner, frame_ids=(14,))
     losses = []
     for start in (None, prior):
