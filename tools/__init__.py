@@ -15,6 +15,7 @@ from .console import INTERRUPTED, console, errors, log_to
 
 VERBS: Final = {
     "fit": "make an avatar from a capture; takes up again what was stopped",
+    "meta-learn": "make a prior from dense captures, with which one to four cameras are enough",
     "evaluate": "measure an avatar on pictures it has not seen, and write its report",
     "render": "film an avatar from new views and in new poses",
     "export": "write an avatar for other programs: 3D Gaussians as PLY",
@@ -46,7 +47,7 @@ def main() -> None:
 def _run(verb: str, arguments: list[str]) -> None:
     log_to(logging.getLogger("avatar"))
     try:
-        run = import_module(f".{verb}", __package__).run
+        run = import_module(f".{verb.replace('-', '_')}", __package__).run
         run(tyro.cli(get_type_hints(run)["config"], prog=f"avatar {verb}", args=arguments))
     except (ValueError, OSError, ImportError) as error:
         if os.environ.get("AVATAR_DEBUG"):

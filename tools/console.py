@@ -24,7 +24,7 @@ def log_to(logger: logging.Logger) -> None:
         logger.addHandler(RichHandler(console=errors, show_time=False, show_path=False, show_level=False))
 
 
-def progress() -> Progress:
+def progress(is_shown: bool = True) -> Progress:
     """A bar with time gone and left; every task has a field ``detail`` that stands beside it."""
     return Progress(
         TextColumn("{task.description}"),
@@ -37,11 +37,14 @@ def progress() -> Progress:
         console=console,
         expand=True,
         refresh_per_second=4,
+        disable=not is_shown,
     )
 
 
 def use_all_cores() -> None:
     """One thread for torch, whose small operators lose more by waking a second than they gain; the rest for the engine.
+
+    Processes of one ``torchrun`` share them.
 
     Imported here and not above: showing help needs no torch.
     """
@@ -51,4 +54,4 @@ def use_all_cores() -> None:
 
     torch.set_num_threads(1)
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    set_threads(usable or 1)
+    set_threads(max(1, (usable or 1) // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))))

@@ -2,7 +2,7 @@
 
 import math
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import Event
 from types import FrameType
@@ -15,16 +15,19 @@ PARTS = 10_000  # of the progress bar
 SMOOTHING = 0.05  # share of the latest step in the PSNR shown
 
 
-def train(fit: Run) -> None:
-    """Take steps until the limit or Ctrl-C, after which the run is saved."""
+def train(fit: Run, any_of: Callable[[bool], bool] = bool, is_shown: bool = True) -> None:
+    """Take steps until the limit or Ctrl-C, after which the run is saved.
+
+    Where several processes take them together, ``any_of`` tells all what one says, and one shows them.
+    """
     psnr = math.nan
-    with progress() as bar, interrupt_noted() as interrupted:
+    with progress(is_shown) as bar, interrupt_noted() as interrupted:
         task = bar.add_task("fit", total=PARTS, completed=int(PARTS * fit.fraction), detail="")
         for report in fit:
             psnr = report.psnr if math.isnan(psnr) else psnr + SMOOTHING * (report.psnr - psnr)
             detail = f"{psnr:.2f} dB, {facts_of(report)}"
             bar.update(task, completed=PARTS * report.fraction, detail=detail)
-            if interrupted.is_set():
+            if any_of(interrupted.is_set()):
                 fit.save()
                 break
 
