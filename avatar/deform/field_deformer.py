@@ -102,7 +102,7 @@ class FieldDeformer(nn.Module):
         """Cells of the world where the field may hold something, if it holds nothing outside the canonical grid."""
         known = self._canonical
         if known is None or known[0] is not canonical:
-            if known is None or known[0].occupied.shape != canonical.occupied.shape:
+            if known is None or not _have_same_cells(known[0], canonical):
                 self._bands.clear()
             known = self._canonical = (canonical, occupied_nearby(canonical))
         return self._band(canonical, posed, body).grid(known[1])
@@ -129,3 +129,7 @@ class FieldDeformer(nn.Module):
         self._bands.clear()
         self._canonical = None
         return self
+
+
+def _have_same_cells(one: OccupancyGrid, other: OccupancyGrid) -> bool:
+    return one.occupied.shape == other.occupied.shape and torch.equal(one.box, other.box)
