@@ -3,28 +3,34 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-from avatar.canonical import clothed_surface
+import torch
+
 from avatar.evaluate import Report, SurfaceResult, evaluate_surface, with_picture
 from avatar.model import AnyAvatar, FieldAvatar, HybridAvatar
 from avatar.render import surface_of
-from avatar.structs import Capture, Mesh
+from avatar.structs import Capture, Mesh, Pose
 
 from .console import progress
 
 MeshOf = Callable[[int], Mesh]
 
 
-def surface_of_frames(avatar: AnyAvatar, capture: Capture, knows_frames: bool) -> MeshOf:
-    """The avatar's surface in the pose of a frame, world metres; what it learnt of it counts as in ``view_of``."""
-    clothed = clothed_surface(avatar.canonical) if isinstance(avatar, HybridAvatar) else None
+def posed_surface(avatar: AnyAvatar, pose: Pose, cell_m: float = 0.006) -> Mesh:
+    """The avatar's coloured surface in a pose, world metres; of a field found in cells of ``cell_m``."""
+    match avatar:
+        case HybridAvatar():
+            return avatar.clothed_mesh(pose)
+        case FieldAvatar():
+            return surface_of(avatar.posed(pose), cell_m)
 
+
+def surface_of_frames(avatar: AnyAvatar, capture: Capture, knows_frames: bool) -> MeshOf:
+    """The avatar's surface in the pose of a frame; what it learnt of the frame counts as in ``view_of``."""
+
+    @torch.no_grad()
     def mesh_of(frame_id: int) -> Mesh:
-        pose = (capture.pose(frame_id) if knows_frames else capture.poses[frame_id]).to(avatar.device)
-        match avatar:
-            case HybridAvatar():
-                return avatar.clothed_mesh(pose, clothed)
-            case FieldAvatar():
-                return surface_of(avatar.posed(pose))
+        pose = capture.pose(frame_id) if knows_frames else capture.poses[frame_id]
+        return posed_surface(avatar, pose.to(avatar.device))
 
     return mesh_of
 

@@ -6,9 +6,12 @@ from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
+from avatar.body import load_body
+from avatar.captures import open_capture
 from avatar.engine import set_threads
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -25,7 +28,7 @@ Command = Callable[..., int]
 
 @pytest.fixture(scope="session")
 def capture(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three cameras and a few frames of the sample."""
+    """Three cameras and a few frames of the sample; one of them comes with a surface."""
     folder = tmp_path_factory.mktemp("captures") / "dancer"
     unused = [f"camera_{index}" for index in (2, 4, 5, 6, 7)]
     shutil.copytree(SAMPLE, folder, ignore=shutil.ignore_patterns(*unused))
@@ -33,7 +36,17 @@ def capture(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "cameras.json").write_text(json.dumps({k: v for k, v in cameras.items() if k not in unused}))
     about = {"capture": "dancer", "frame_rate": 8.0, "pixel_origin": "corner"}
     (folder / "splits.json").write_text(json.dumps(about | SPLITS))
+    write_surface(folder, 8)
     return folder
+
+
+def write_surface(folder: Path, frame_id: int) -> None:
+    """The naked body as the true surface of a frame."""
+    capture = open_capture(folder)
+    body = load_body(capture.rig).shaped(capture.shape).posed(capture.pose(frame_id))
+    (folder / "surface").mkdir()
+    np.save(folder / "surface" / f"{frame_id:06d}.npy", body.vertices_world.numpy())
+    np.savez(folder / "surface" / "faces.npz", triangles=body.rest.faces.numpy())
 
 
 @pytest.fixture

@@ -77,11 +77,14 @@ def test_evaluate_writes_figures_and_report(
     assert {"split", "num_images", "seconds_per_image", *METRICS} <= stored.keys()
     assert (stored["split"], stored["num_images"], stored["lpips_vgg"]) == ("test_novel_view", 2, None)
     assert stored["psnr"] > 15
+    assert [row["frame_id"] for row in stored["surface"]["frames"]] == [8]
+    assert 0 < stored["surface"]["chamfer_mm"] < 20
     film = fitted / "report" / "turntable.mp4"
     filmed = film.stat().st_mtime_ns
     assert command("evaluate", "--run", fitted, "--capture", capture, "--split", "test_novel_pose") == 0
     assert film.stat().st_mtime_ns == filmed, "the same avatar is filmed once"
     page = (fitted / "report" / "index.html").read_text()
+    assert "surface_test_novel_view.png" in page
     assert page.index("test_novel_view") < page.index("test_novel_pose")
     assert "12 steps" in page or "10 steps" in page
     assert Report.read(fitted / "evaluation" / "test_novel_pose.json").split == "test_novel_pose"
