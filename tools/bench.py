@@ -12,7 +12,9 @@ from avatar.atomic import replacing
 
 from .console import console, say, use_all_cores
 
-Kernel = Literal["rasterize", "hash_grid", "march", "composite", "skin", "closest_point", "mesh_raster", "losses"]
+Kernel = Literal[
+    "rasterize", "hash_grid", "field", "march", "composite", "skin", "closest_point", "mesh_raster", "losses"
+]
 MIN_WIDTH = 110
 
 

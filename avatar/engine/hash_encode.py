@@ -23,19 +23,25 @@ torch.library.define(
 )
 
 
-class _Scene(ctypes.Structure):
+class HashScene(ctypes.Structure):
+    """Points and a table as kernels take them."""
+
     _fields_ = [
-        *integers("num_points num_levels num_features is_smooth"),
+        *integers("num_points num_levels num_features is_smooth row_length"),
         *pointers("levels points directions table"),
     ]
 
 
-class _Arguments(ctypes.Structure):
-    _fields_ = [("scene", _Scene), *pointers("features")]
+class HashEncodeArguments(ctypes.Structure):
+    """Of the kernel ``hash_encode``."""
+
+    _fields_ = [("scene", HashScene), *pointers("features jacobian")]
 
 
-class _GradientArguments(ctypes.Structure):
-    _fields_ = [("scene", _Scene), *pointers("out_features points table")]
+class HashGradientArguments(ctypes.Structure):
+    """Of the kernel ``hash_encode_backward``."""
+
+    _fields_ = [("scene", HashScene), *pointers("out_features out_moved points table")]
 
 
 def hash_encode(points: Float[Tensor, "n 3"], table: Float[Tensor, "m d"], grid: HashGrid) -> Float[Tensor, "n e"]:
@@ -56,7 +62,7 @@ def hash_encode(points: Float[Tensor, "n 3"], table: Float[Tensor, "m d"], grid:
     check_hash_inputs(points, table, grid)
     if not is_compiled() or points.device.type != "cpu":
         return hash_encode_reference(points, table, grid)
-    return torch.ops.avatar.hash_encode(points.contiguous(), table.contiguous(), None, *_packed(grid))
+    return torch.ops.avatar.hash_encode(points.contiguous(), table.contiguous(), None, *packed_grid(grid))
 
 
 def hash_encode_reference(
@@ -76,14 +82,6 @@ def hash_encode_reference(
         weights.append(math.prod(torch.where(upper > 0, fractions, 1 - fractions).unbind(-1)))
     corners = torch.stack(weights, 1)[..., None] * table[torch.stack(rows, 1)]
     return corners.sum(0).transpose(0, 1).flatten(1)
-
-
-def hash_gradients(
-    v_features: Float[Tensor, "n e"], points: Float[Tensor, "n 3"], table: Float[Tensor, "m d"], grid: HashGrid
-) -> Float[Tensor, "n 3"]:
-    """Gradients by the points of ``(v_features * hash_encode(points, table, grid)).sum()``; differentiable once."""
-    inputs = (v_features.contiguous(), points.contiguous(), table.contiguous(), None, *_packed(grid), [True, False])
-    return torch.ops.avatar.hash_encode_backward(*inputs)[0]
 
 
 def _rows(vertices: Tensor, level: HashLevel) -> Tensor:
@@ -106,7 +104,7 @@ def check_hash_inputs(points: Tensor, table: Tensor, grid: HashGrid) -> None:
             raise ValueError(f"hash_encode: {name}: expected float32 or float64 as the points, got {tensor.dtype}")
 
 
-def _packed(grid: HashGrid) -> tuple[list[int], float]:
+def packed_grid(grid: HashGrid) -> tuple[list[int], float]:
     """A grid as operators take it."""
     is_smooth = int(grid.interpolation == "smoothstep")
     shape = [grid.num_levels, grid.features_per_level, grid.log2_table_size, grid.base_resolution, is_smooth]
@@ -127,20 +125,26 @@ def _unpacked(shape: tuple[int, ...], per_level_scale: float) -> tuple[HashGrid,
     return grid, (LevelStructure * levels)(*grid.levels)
 
 
-def _scene(
-    points: Tensor, table: Tensor, directions: Tensor | None, shape: Sequence[int], per_level_scale: float
-) -> _Scene:
+def hash_scene(
+    points: Tensor,
+    table: Tensor,
+    directions: Tensor | None,
+    shape: Sequence[int],
+    per_level_scale: float,
+    before: int = 0,
+) -> HashScene:
+    """What kernels are told; ``before``: other numbers ahead of a point's features."""
     grid, levels = _unpacked(tuple(shape), per_level_scale)
     is_smooth = grid.interpolation == "smoothstep"
-    sizes = (len(points), grid.num_levels, grid.features_per_level, is_smooth)
+    sizes = (len(points), grid.num_levels, grid.features_per_level, is_smooth, before + grid.num_features)
     where = None if directions is None else directions.data_ptr()
-    return _Scene(*sizes, ctypes.addressof(levels), points.data_ptr(), where, table.data_ptr())
+    return HashScene(*sizes, ctypes.addressof(levels), points.data_ptr(), where, table.data_ptr())
 
 
 @torch.library.impl("avatar::hash_encode", "cpu")
 def _forward(points: Tensor, table: Tensor, directions: Tensor | None, grid: list[int], scale: float) -> Tensor:
     features = _forward_fake(points, table, directions, grid, scale)
-    arguments = _Arguments(_scene(points, table, directions, grid, scale), features.data_ptr())
+    arguments = HashEncodeArguments(hash_scene(points, table, directions, grid, scale), features.data_ptr())
     call("hash_encode", points.dtype, arguments)
     return features
 
@@ -155,7 +159,7 @@ def _forward_fake(points: Tensor, table: Tensor, directions: Tensor | None, grid
 def _backward(v_features: Tensor, *inputs) -> tuple[Tensor, Tensor]:
     gradients = _backward_fake(v_features, *inputs)
     addresses = [t.data_ptr() if wanted else None for t, wanted in zip(gradients, inputs[-1], strict=True)]
-    arguments = _GradientArguments(_scene(*inputs[:-1]), v_features.data_ptr(), *addresses)
+    arguments = HashGradientArguments(hash_scene(*inputs[:-1]), v_features.data_ptr(), None, *addresses)
     call("hash_encode_backward", v_features.dtype, arguments)
     return gradients
 

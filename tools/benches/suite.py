@@ -17,6 +17,7 @@ from .machine import usable_cores
 NAMES: Final = (
     "rasterize",
     "hash_grid",
+    "field",
     "march",
     "composite",
     "skin",

@@ -89,10 +89,18 @@ void add_outer(const S* a, int64_t a_stride, const S* b, S* sums, int64_t rows, 
 
 // Rows to rows that are `stride` long, filled up with zeros, and back.
 template <class S> void pad_rows(const S* from, S* to, int64_t rows, int64_t columns, int64_t stride) {
-  for (int64_t r = 0; r < rows; r++) std::fill(std::copy_n(from + r * columns, columns, to + r * stride), to + (r + 1) * stride, S(0));
+  for (int64_t r = 0; r < rows; r++, from += columns, to += stride) {
+    int64_t c = 0;
+    for (; c + kLanes <= columns; c += kLanes) Vec<S>::load(from + c).store(to + c);
+    for (; c < stride; c += kLanes) Vec<S>::load(from + c, std::max<int64_t>(columns - c, 0)).store(to + c);
+  }
 }
 template <class S> void unpad_rows(const S* from, S* to, int64_t rows, int64_t columns, int64_t stride) {
-  for (int64_t r = 0; r < rows; r++) std::copy_n(from + r * stride, columns, to + r * columns);
+  for (int64_t r = 0; r < rows; r++, from += stride, to += columns) {
+    int64_t c = 0;
+    for (; c + kLanes <= columns; c += kLanes) Vec<S>::load(from + c).store(to + c);
+    if (c < columns) Vec<S>::load(from + c).store(to + c, columns - c);
+  }
 }
 // The transpose of rows, padded likewise.
 template <class S> void pad_columns(const S* from, S* to, int64_t rows, int64_t columns, int64_t stride) {

@@ -47,7 +47,7 @@ template <class S> struct DistanceWeights {
 template <class S> struct Softplus {
   Vec<S> value, slope;
   AVATAR_INLINE Softplus(const Vec<S>& z, S beta) {
-    const Vec<S> size = vabs(z), power = exp2_fast(vmin(splat<S>(126), size * (beta * S(1.44269504088896340736))), S(1));
+    const Vec<S> size = vabs(z), power = exp2_fast(vmin(splat<S>(60), size * (beta * S(1.44269504088896340736))), S(1));
     const Vec<S> lower = reciprocal(power + S(1)), upper = power * lower;
     slope = select(greater_equal(z, S(0)), upper, lower);
     value = S(0.5) * (z + size) - (S(0.69314718055994530942) / beta) * log2_fast(upper);
@@ -118,28 +118,26 @@ template <class S> class DistanceBlock {
     S* a = v_z_ + count * w_.h;
     pad_rows(net_.inputs + first * net_.num_inputs, x_, count, net_.num_inputs, w_.i);
     apply(x_, w_.i, w_.w1_turned, w_.b1, hidden_, count, net_.num_inputs, w_.h);
-    for (int64_t c = 0; c < w_.h; c += kLanes) {
-      const Vec<S> weight = Vec<S>::load(w_.w2 + c);
-      for (int64_t at = c; at < count * w_.h; at += w_.h) {
-        const Softplus<S> softplus(Vec<S>::load(hidden_ + at), S(net_.beta));
-        softplus.value.store(hidden_ + at);
-        softplus.slope.store(sigmoid_ + at);
-        (softplus.slope * weight).store(a + at);
+    for (int64_t row = 0; row < count * w_.h; row += w_.h) {
+      for (int64_t c = 0; c < w_.h; c += kLanes) {
+        const Softplus<S> softplus(Vec<S>::load(hidden_ + row + c), S(net_.beta));
+        softplus.value.store(hidden_ + row + c);
+        softplus.slope.store(sigmoid_ + row + c);
+        (softplus.slope * Vec<S>::load(w_.w2 + c)).store(a + row + c);
       }
     }
   }
   // From the gradients of the hidden layer and of `a` to that of `z`.
   void unbend(int64_t count, const DistanceSums<S>& sums) {
-    for (int64_t c = 0; c < w_.h; c += kLanes) {
-      const Vec<S> curvature = Vec<S>::load(w_.w2 + c) * S(net_.beta);
-      Vec<S> v_w2 = Vec<S>::load(sums.w2 + c), v_b1 = Vec<S>::load(sums.b1 + c);
-      for (int64_t at = c; at < count * w_.h; at += w_.h) {
-        const Vec<S> s = Vec<S>::load(sigmoid_ + at), v_a = Vec<S>::load(v_a_ + at);
-        const Vec<S> v_z = s * (Vec<S>::load(v_hidden_ + at) + v_a * curvature * (S(1) - s));
-        v_w2 += v_a * s, v_b1 += v_z;
-        v_z.store(v_z_ + at);
+    for (int64_t row = 0; row < count * w_.h; row += w_.h) {
+      for (int64_t c = 0; c < w_.h; c += kLanes) {
+        const Vec<S> s = Vec<S>::load(sigmoid_ + row + c), v_a = Vec<S>::load(v_a_ + row + c), v_w2 = v_a * s;
+        const Vec<S> curvature = S(net_.beta) * Vec<S>::load(w_.w2 + c) * (S(1) - s);
+        const Vec<S> v_z = s * Vec<S>::load(v_hidden_ + row + c) + v_w2 * curvature;
+        v_z.store(v_z_ + row + c);
+        (Vec<S>::load(sums.w2 + c) + v_w2).store(sums.w2 + c);
+        (Vec<S>::load(sums.b1 + c) + v_z).store(sums.b1 + c);
       }
-      v_w2.store(sums.w2 + c), v_b1.store(sums.b1 + c);
     }
   }
 

@@ -4,6 +4,8 @@
 
 namespace AVATAR_ISA {
 
+inline int64_t padded(int64_t points) { return (points + kLanes - 1) / kLanes * kLanes; }
+
 constexpr int kCorners = 8;  // bit 0 is x, bit 1 is y, bit 2 is z
 
 struct HashLevel {
@@ -12,7 +14,7 @@ struct HashLevel {
 };
 
 template <class S> struct HashScene {
-  int64_t num_points, num_levels, num_features, is_smooth;
+  int64_t num_points, num_levels, num_features, is_smooth, row_length;  // of a point's features and what may be around them
   const HashLevel* levels;
   const S *points, *directions;  // n 3 each; with directions everything is the derivative along them
   const S* table;                // rows features

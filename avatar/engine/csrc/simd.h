@@ -53,10 +53,22 @@ template <class S, int L = kLanes> struct Vec {
   // The first `count` lanes alone; the others read as zero.
   static AVATAR_INLINE Vec load(const S* source, int64_t count) {
     Vec v{};
+#if defined(__AVX512F__)
+    if constexpr (kIsRegister) return v.p[0] = _mm512_maskz_loadu_ps(first(count), source), v;
+#endif
     memcpy(&v, source, count * sizeof(S));
     return v;
   }
-  AVATAR_INLINE void store(S* target, int64_t count) const { memcpy(target, this, count * sizeof(S)); }
+  AVATAR_INLINE void store(S* target, int64_t count) const {
+#if defined(__AVX512F__)
+    if constexpr (kIsRegister) return _mm512_mask_storeu_ps(target, first(count), p[0]);
+#endif
+    memcpy(target, this, count * sizeof(S));
+  }
+
+ private:
+  static constexpr bool kIsRegister = sizeof(S) == 4 && L * sizeof(S) == 64;
+  static AVATAR_INLINE uint16_t first(int64_t count) { return static_cast<uint16_t>((1u << count) - 1); }
 };
 template <class S, int L = kLanes> struct Mask {
   typename Native<S>::mask p[Vec<S, L>::kParts];
