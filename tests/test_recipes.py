@@ -1,10 +1,13 @@
 """What recipes are made of."""
 
+from dataclasses import replace
 from importlib import import_module
 
+from avatar.deform import TriangleAffine
 from avatar.train import HybridFitConfig
 
 make_recipe = import_module("avatar.configs").make_recipe
+dual_space = import_module("avatar.configs.dual_space").dual_space
 
 
 def test_the_hybrid_is_the_defaults() -> None:
@@ -15,3 +18,16 @@ def test_the_hybrid_is_the_defaults() -> None:
 def test_refine_corrects_cameras_and_exposure_alone() -> None:
     refine = make_recipe("hybrid", 0, refine=True).avatar.refine
     assert (refine.cameras, refine.exposure, refine.poses, refine.joints) == (True, True, False, False)
+
+
+def test_dual_space_tells_the_essence_nothing_of_the_world() -> None:
+    avatar = dual_space(seed=3).avatar
+    assert avatar.light is not None
+    assert avatar.light.sees_directions
+    assert not avatar.canonical.has_view_dependence
+    assert avatar.deform.warp == TriangleAffine()
+    assert dual_space(seed=3).seed == 3
+
+
+def test_dual_space_without_light_is_the_same_but_for_it() -> None:
+    assert dual_space(light=False) == replace(dual_space(), avatar=replace(dual_space().avatar, light=None))

@@ -105,9 +105,7 @@ def test_another_body_wears_it_as_far_off(field: FieldAvatar) -> None:
     assert float((shell.norm(dim=1) - HEIGHT_M).abs().median()) < 1e-3
 
 
-def test_a_fit_begins_there_and_is_taken_up(
-    field: FieldAvatar, sample: Capture, corner: Split, tmp_path: Path
-) -> None:
+def test_a_fit_begins_there_and_is_taken_up(field: FieldAvatar, sample: Capture, corner: Split, tmp_path: Path) -> None:
     recipe = HybridFitConfig(avatar=BARE)
     fit = HybridFit(sample, corner, tmp_path, recipe, Limits(steps=2), source=field)
     assert float(fit.avatar.canonical.displacement.detach().norm(dim=1).median()) == pytest.approx(HEIGHT_M, abs=1e-3)
