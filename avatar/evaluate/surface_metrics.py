@@ -1,8 +1,9 @@
 """How far a predicted surface is from the true one.
 
 What is compared is what can be seen from outside: of both meshes only the triangles that one of ``num_views`` cameras
-all around sees. True surfaces are layered (skin goes on under clothes, cloth lies over cloth, eyes in their sockets),
-and predicted ones may hide a mouth; what nobody sees is neither right nor wrong.
+sees, all around, from above down to 30 degrees below the horizon, for nobody films from beneath. True surfaces are
+layered (skin goes on under clothes, cloth lies over cloth, eyes in their sockets), and predicted ones may hide a mouth;
+what nobody sees is neither right nor wrong.
 
 Distances are between points and the triangles of the other surface, from ``num_points`` points spread evenly over each
 by area, with a fixed seed:
@@ -39,6 +40,7 @@ SURFACE_METRICS = (
 )
 MARGIN_CELLS = 3
 VIEW_DISTANCE = 3.0  # of the cameras from the middle, in radii of the mesh
+LOWEST_VIEW = -0.5  # sine of the elevation of the lowest camera
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +93,7 @@ def compare_surfaces(predicted: Mesh, truth: Mesh, config: SurfaceConfig | None 
 
 
 def seen_from_outside(mesh: Mesh, config: SurfaceConfig | None = None) -> Mesh:
-    """The triangles that any camera on a sphere around the mesh sees, with all vertices."""
+    """The triangles that any camera on a dome around the mesh sees, with all vertices."""
     config = config or SurfaceConfig()
     if not len(mesh.faces) or not bool(mesh.vertices.isfinite().all()):
         raise ValueError(f"mesh: expected triangles with finite vertices, got {len(mesh.faces)} triangles or others")
@@ -102,12 +104,13 @@ def seen_from_outside(mesh: Mesh, config: SurfaceConfig | None = None) -> Mesh:
 
 
 def _all_around(vertices: Float[Tensor, "v 3"], config: SurfaceConfig) -> list[Camera]:
-    """Cameras evenly spread over a sphere (Fibonacci's lattice) that see all vertices."""
+    """Cameras evenly spread over a dome (Fibonacci's lattice), with all vertices in their pictures."""
     low, high = vertices.aminmax(dim=0)
     centre = (low + high) / 2
     radius = float((vertices - centre).norm(dim=1).max())
-    heights = 1 - (2 * torch.arange(config.num_views).to(vertices) + 1) / config.num_views
-    angles = math.pi * (3 - 5**0.5) * torch.arange(config.num_views).to(vertices)
+    index = torch.arange(config.num_views).to(vertices)
+    heights = 1 - (1 - LOWEST_VIEW) * (index + 0.5) / config.num_views
+    angles = math.pi * (3 - 5**0.5) * index
     across = (1 - heights.square()).sqrt()
     directions = torch.stack([across * angles.cos(), across * angles.sin(), heights], 1)
     matrices = look_at(centre + VIEW_DISTANCE * radius * directions, centre, vertices.new_tensor([0.0, 0.0, 1.0]))
