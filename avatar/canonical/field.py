@@ -109,7 +109,7 @@ class CanonicalField(nn.Module):
         super().__init__()
         self.config = config
         inputs, hidden, features = 3 + config.grid.num_features, config.hidden, config.num_features
-        looks = features + 1 + (6 if config.has_view_dependence else 0)
+        looks = features + 1 + config.grid.num_features + (6 if config.has_view_dependence else 0)
         middle, half = band.box.mean(0), float(band.box.diff(dim=0).max()) / 2
         rows = torch.empty(config.grid.num_rows, config.grid.features_per_level)
         self.table = nn.Parameter(rows.uniform_(-1e-4, 1e-4))
@@ -135,8 +135,8 @@ class CanonicalField(nn.Module):
         nn.init.zeros_(first.weight)
         nn.init.normal_(first.weight[:, :3], std=math.sqrt(2 / self.config.hidden))
         nn.init.zeros_(first.bias)
-        nn.init.normal_(last.weight, mean=math.sqrt(math.pi / self.config.hidden), std=1e-4)
-        nn.init.constant_(last.bias, -_START_RADIUS_M)
+        nn.init.normal_(last.weight[0], mean=math.sqrt(math.pi / self.config.hidden), std=1e-4)
+        nn.init.constant_(last.bias[0], -_START_RADIUS_M)
 
     @property
     def grid(self) -> OccupancyGrid:
@@ -171,7 +171,7 @@ class CanonicalField(nn.Module):
     def _shape(self, samples: RaySamples) -> FieldShape:
         warped = samples.warped
         points = samples.points if warped is None else warped.points
-        outputs, gradients = self._evaluated(points, samples.code)
+        outputs, gradients, encoded = self._evaluated(points, samples.code)
         normals = normalize(gradients, dim=-1)
         if warped is not None:
             gradients = (warped.linear.mT @ gradients[..., None])[..., 0]
@@ -182,11 +182,16 @@ class CanonicalField(nn.Module):
             distances=distances,
             gradients=gradients,
             canonical_normals=normals,
-            features=outputs,
+            features=torch.cat([outputs, encoded], 1),
         )
 
-    def _evaluated(self, points: Tensor, code: Tensor | None) -> tuple[Float[Tensor, "s o"], Float[Tensor, "s 3"]]:
-        """Outputs of the distance net, and the gradient of the first by the points; both can be differentiated."""
+    def _evaluated(
+        self, points: Tensor, code: Tensor | None
+    ) -> tuple[Float[Tensor, "s o"], Float[Tensor, "s 3"], Float[Tensor, "s e"]]:
+        """Outputs of the distance net, the gradient of the first by the points, and what the grid says of them.
+
+        All can be differentiated.
+        """
         weight, bias = self.distance_in.weight, self.distance_in.bias
         if self.codes is not None and code is not None:
             bias = bias + self.codes @ code
@@ -198,7 +203,7 @@ class CanonicalField(nn.Module):
         inputs = torch.cat([points - self.cube.mean(0), features], 1)
         outputs, slopes = distance_net(inputs, weight, bias, self.distance_out.weight, self.distance_out.bias, BETA)
         (along,) = torch.autograd.grad(features, unit, slopes[:, 3:], create_graph=torch.is_grad_enabled())
-        return outputs, slopes[:, :3] + along / side
+        return outputs, slopes[:, :3] + along / side, features
 
     def _alphas(self, distances: Tensor, gradients: Tensor, samples: RaySamples) -> Float[Tensor, " s"]:
         match self.config.head:
