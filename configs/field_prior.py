@@ -43,7 +43,7 @@ def _method(name: MethodName, inner_steps: int) -> Method:
 def _rates(name: InnerRatesName) -> InnerRates:
     match name:
         case "fit":
-            return InnerRates(table=1e-2, nets=2e-3, sharpness=2e-3)
+            return InnerRates(table=1e-2, nets=2e-3, colors=5e-3, sharpness=2e-3)
         case "configured":
             return CONFIGURED
         case "effective":

@@ -15,7 +15,7 @@ from torch.nn.functional import normalize
 from avatar.engine import (
     HashGrid,
     OccupancyGrid,
-    distance_net,
+    distance_field,
     hash_encode,
     neus_alphas,
     relu_net,
@@ -135,7 +135,8 @@ class CanonicalField(nn.Module):
         nn.init.zeros_(first.weight)
         nn.init.normal_(first.weight[:, :3], std=math.sqrt(2 / self.config.hidden))
         nn.init.zeros_(first.bias)
-        nn.init.normal_(last.weight[0], mean=math.sqrt(math.pi / self.config.hidden), std=1e-4)
+        half_m = float(self.cube[1, 0] - self.cube[0, 0]) / 2  # the net is told places from -1 to 1
+        nn.init.normal_(last.weight[0], mean=half_m * math.sqrt(math.pi / self.config.hidden), std=1e-4)
         nn.init.constant_(last.bias[0], -_START_RADIUS_M)
 
     @property
@@ -171,7 +172,7 @@ class CanonicalField(nn.Module):
     def _shape(self, samples: RaySamples) -> FieldShape:
         warped = samples.warped
         points = samples.points if warped is None else warped.points
-        outputs, gradients, encoded = self._evaluated(points, samples.code)
+        outputs, gradients = self._evaluated(points, samples.code)
         normals = normalize(gradients, dim=-1)
         if warped is not None:
             gradients = (warped.linear.mT @ gradients[..., None])[..., 0]
@@ -182,28 +183,21 @@ class CanonicalField(nn.Module):
             distances=distances,
             gradients=gradients,
             canonical_normals=normals,
-            features=torch.cat([outputs, encoded], 1),
+            features=outputs,
         )
 
-    def _evaluated(
-        self, points: Tensor, code: Tensor | None
-    ) -> tuple[Float[Tensor, "s o"], Float[Tensor, "s 3"], Float[Tensor, "s e"]]:
-        """Outputs of the distance net, the gradient of the first by the points, and what the grid says of them.
-
-        All can be differentiated.
-        """
-        weight, bias = self.distance_in.weight, self.distance_in.bias
+    def _evaluated(self, points: Tensor, code: Tensor | None) -> tuple[Float[Tensor, "s o"], Float[Tensor, "s 3"]]:
+        """Outputs of the distance net, and the gradient of the first by the points; both can be differentiated."""
+        first, last, bias = self.distance_in, self.distance_out, self.distance_in.bias
         if self.codes is not None and code is not None:
             bias = bias + self.codes @ code
-        side = float(self.cube[1, 0] - self.cube[0, 0])
-        with torch.enable_grad():
-            unit = (points - self.cube[0]) / side
-            unit = unit if unit.requires_grad else unit.requires_grad_()
-            features = hash_encode(unit, self.table, self.config.grid)
-        inputs = torch.cat([points - self.cube.mean(0), features], 1)
-        outputs, slopes = distance_net(inputs, weight, bias, self.distance_out.weight, self.distance_out.bias, BETA)
-        (along,) = torch.autograd.grad(features, unit, slopes[:, 3:], create_graph=torch.is_grad_enabled())
-        return outputs, slopes[:, :3] + along / side, features
+        net = (first.weight, bias, last.weight, last.bias)
+        outputs, gradients = distance_field(self._in_cube(points), self.table, self.config.grid, *net, BETA)
+        return outputs, gradients / (self.cube[1] - self.cube[0])
+
+    def _in_cube(self, points: Float[Tensor, "s 3"]) -> Float[Tensor, "s 3"]:
+        """From 0 to 1."""
+        return (points - self.cube[0]) / (self.cube[1] - self.cube[0])
 
     def _alphas(self, distances: Tensor, gradients: Tensor, samples: RaySamples) -> Float[Tensor, " s"]:
         match self.config.head:
@@ -214,9 +208,10 @@ class CanonicalField(nn.Module):
                 return -torch.expm1(-truncated_exp(-_DENSITY_SCALE * distances) * samples.lengths)
 
     def _radiance(self, shape: FieldShape) -> Float[Tensor, "s 3"]:
-        looks = [shape.features]
+        warped, directions = shape.samples.warped, shape.samples.directions
+        points = shape.samples.points if warped is None else warped.points
+        looks = [shape.features, hash_encode(self._in_cube(points), self.table, self.config.grid)]
         if self.config.has_view_dependence:
-            warped, directions = shape.samples.warped, shape.samples.directions
             if warped is not None:
                 directions = normalize((warped.linear @ directions[..., None])[..., 0], dim=-1)
             looks += [0.5 + 0.5 * directions, shape.canonical_normals]

@@ -27,12 +27,13 @@ class FieldRates:
     """Step size of each kind of parameter at the start of a run.
 
     Attributes:
-        table: rows of the hash grid. distance, colors: the nets. sharpness: of the density around the surface.
+        table: rows of the hash grid. nets, colors: weights and biases, those of the colour apart. sharpness: of the density
+            around the surface.
         deform: what the warp, the light and the codes learn.
     """
 
     table: float = 1e-2
-    distance: float = 2e-3
+    nets: float = 2e-3
     colors: float = 5e-3
     sharpness: float = 2e-3
     deform: float = 1e-3
@@ -52,7 +53,7 @@ class FieldRates:
             case ["canonical", "colors", *_]:
                 return self.colors
             case ["canonical", *_]:
-                return self.distance
+                return self.nets
             case _:
                 return self.deform
 

@@ -58,18 +58,19 @@ class InnerRates:
 
     Attributes:
         table: of the hash grid's features.
-        nets: of weights and biases.
+        nets, colors: of weights and biases, those of the colours apart.
         sharpness: of the surface's.
         warm_up: how they climb in the first outer steps; None for not at all.
     """
 
     table: float = 1e-2
     nets: float = 1e-2
+    colors: float = 1e-2
     sharpness: float = 1e-2
     warm_up: WarmUp | None = None
 
     def __post_init__(self) -> None:
-        for name in ("table", "nets", "sharpness"):
+        for name in ("table", "nets", "colors", "sharpness"):
             if not getattr(self, name) >= 0:
                 raise ValueError(f"InnerRates.{name}: expected zero or more, got {getattr(self, name)}")
 
@@ -78,6 +79,8 @@ class InnerRates:
         match parameter.split("."):
             case [*_, "table"]:
                 return self.table
+            case ["colors", *_]:
+                return self.colors
             case [*_, "log_sharpness"]:
                 return self.sharpness
             case _:
@@ -93,7 +96,7 @@ class InnerRates:
 CONFIGURED = InnerRates()
 """The rates that MetaCap's configuration names."""
 
-EFFECTIVE = InnerRates(table=1e-4, nets=1e-4, sharpness=1e-4, warm_up=WarmUp())
+EFFECTIVE = InnerRates(table=1e-4, nets=1e-4, colors=1e-4, sharpness=1e-4, warm_up=WarmUp())
 """The rates that its release runs with: a warm-up begins anew at each task, and only the first 50 take its steps."""
 
 
