@@ -11,8 +11,8 @@ from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
 from avatar.engine import Rays
-from avatar.render import camera_rays, pixel_centres
-from avatar.structs import Capture, Frame, Pose
+from avatar.render import camera_rays
+from avatar.structs import Camera, Capture, Frame, Pose
 
 _RIM_PX = 4
 
@@ -31,14 +31,14 @@ class Pixels:
 
     Attributes:
         pose: of the body at that moment.
-        rays: through the pixels, in the world.
+        cameras: that took the pictures, whose pixels follow each other row by row.
         colors: sRGB in 256 steps.
         is_foreground: true where the person is.
         near: rows of the person and a rim around it.
     """
 
     pose: Pose
-    rays: Rays
+    cameras: tuple[Camera, ...]
     colors: UInt8[Tensor, "n 3"]
     is_foreground: Bool[Tensor, " n"]
     near: Int[Tensor, " m"]
@@ -46,27 +46,43 @@ class Pixels:
     @classmethod
     def of(cls, frames: Sequence[Frame]) -> "Pixels":
         """All pixels of the pictures, which show one moment."""
-        rays = [camera_rays(frame.camera, pixel_centres(frame.camera)) for frame in frames]
         rims = torch.cat([_with_rim(frame.is_foreground).flatten() for frame in frames])
         return cls(
             pose=frames[0].pose,
-            rays=Rays(*(torch.cat([getattr(ray, name) for ray in rays]) for name in ("origins", "directions"))),
+            cameras=tuple(frame.camera for frame in frames),
             colors=torch.cat([(frame.image * 255).round().to(torch.uint8).flatten(0, 1) for frame in frames]),
             is_foreground=torch.cat([frame.is_foreground.flatten() for frame in frames]),
             near=rims.nonzero()[:, 0],
         )
 
     def draw(self, count: int, near_share: float, generator: torch.Generator) -> Batch:
-        """``count`` of them, ``near_share`` on the person and its rim as far as there is one, the rest anywhere."""
+        """``count`` of them, ``near_share`` on the person and its rim as far as there is one, the rest anywhere.
+
+        They come in random order, so that the first of them are as good a selection as all.
+        """
         on_person = round(count * near_share) if len(self.near) else 0
         anywhere = torch.randint(len(self.colors), (count - on_person,), generator=generator)
         picks = torch.randint(max(1, len(self.near)), (on_person,), generator=generator)
-        rows = torch.cat([self.near[picks], anywhere])
+        rows = torch.cat([self.near[picks], anywhere])[torch.randperm(count, generator=generator)]
         return Batch(
-            rays=Rays(self.rays.origins[rows], self.rays.directions[rows]),
-            colors=self.colors[rows].to(self.rays.origins) / 255,
+            rays=self._rays(rows),
+            colors=self.colors[rows] / 255,
             is_foreground=self.is_foreground[rows],
         )
+
+    def _rays(self, rows: Int[Tensor, " r"]) -> Rays:
+        """Through pixels, in the world."""
+        origins, directions = torch.empty(len(rows), 3), torch.empty(len(rows), 3)
+        first = 0
+        for camera in self.cameras:
+            size = camera.height * camera.width
+            which = ((rows >= first) & (rows < first + size)).nonzero()[:, 0]
+            places = rows[which] - first
+            centres = torch.stack([places % camera.width, places // camera.width], 1) + 0.5
+            found = camera_rays(camera, centres)
+            origins[which], directions[which] = found.origins, found.directions
+            first += size
+        return Rays(origins, directions)
 
 
 class PixelStore:
