@@ -10,7 +10,7 @@ from .console import say
 from .device import use_device
 from .parse import color, time_steps
 from .sources import capture_for, chosen_motion
-from .views import named_camera, orbit_around, pictures, write_pictures
+from .views import named_camera, orbit_around, pictures, turn_light, write_pictures
 
 FROZEN_FRAMES, ORBIT_HEIGHT_PX = 72, 640
 
@@ -32,6 +32,7 @@ class RenderCommand:
         poses: folder of a capture whose poses move the avatar; by default --capture, else the one it was fitted to.
         frames: time steps of the motion, from:to without the last, or a single one, around which an orbit goes.
         size: height of the pictures in pixels; by default the camera's, or 640 for an orbit.
+        light_deg: turn the light about the vertical, for an avatar that learnt it apart from the body's colours.
         background: black, white, or red,green,blue from 0 to 1.
         device: where: cpu, or cuda with the extra of that name installed.
         fps: pictures a second, with poses between the captured ones made up; by default the captured ones alone.
@@ -44,6 +45,7 @@ class RenderCommand:
     poses: Path | None = None
     frames: str = ":"
     size: int | None = None
+    light_deg: float = 0.0
     background: str = "black"
     device: Device = "cpu"
     fps: float | None = None
@@ -57,6 +59,8 @@ def run(config: RenderCommand) -> None:
     use_device(config.device)
     look = RenderConfig(backend=config.device, background=color(config.background))
     avatar = load_avatar(config.run, config.device).eval()
+    if config.light_deg:
+        turn_light(avatar, config.light_deg)
     capture = capture_for(avatar, config.capture) if config.capture else None
     source = capture_for(avatar, config.poses) if config.poses else capture
     motion = chosen_motion(avatar, config.run, source).part(*time_steps(config.frames))

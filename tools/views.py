@@ -1,5 +1,6 @@
 """An avatar that moves, seen by cameras."""
 
+import math
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -8,8 +9,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from avatar.deform import LightField
 from avatar.export import write_png, write_video
-from avatar.model import Avatar
+from avatar.model import AnyAvatar, Avatar
 from avatar.render import RenderConfig, framing_distance, orbit, render
 from avatar.structs import Camera, Capture, Pose
 
@@ -38,6 +40,14 @@ def named_camera(capture: Capture | None, name: str, height: int | None) -> Came
     if not found:
         raise ValueError(f"--path: no {name!r}; there are orbit, {', '.join(c.name for c in capture.cameras)}")
     return found[0].scaled(height / found[0].height) if height else found[0]
+
+
+def turn_light(avatar: AnyAvatar, angle_deg: float) -> None:
+    """Turn the light around the person, counter-clockwise seen from above. ValueError for an avatar without any."""
+    light = avatar.deform.light
+    if not isinstance(light, LightField):
+        raise ValueError("--light-deg: this avatar knows no light that could be turned; its recipe had no LightField")
+    avatar.deform.light = light.turned(math.radians(angle_deg))
 
 
 @torch.no_grad()
