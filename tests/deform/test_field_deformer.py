@@ -24,12 +24,10 @@ from avatar.deform.posed_space import PosedSpace
 from avatar.engine import MeshTree, OccupancyGrid, closest_points
 from avatar.geometry import (
     interpolate,
-    matrices_from_axis_angles,
     quats_from_axis_angles,
-    rigid_from_parts,
     sample_surface,
 )
-from avatar.structs import Body, FieldShape, Pose, RadianceField, RaySamples
+from avatar.structs import Body, FieldShape, Pose, RadianceField, RaySamples, map_tensors
 
 KINDS = [VertexBlend(), VertexBlend(learned_weights=True), TriangleAffine()]
 BodyOf = Callable[[Pose], Body]
@@ -123,20 +121,19 @@ def test_vertices_of_every_pose_and_shape_go_to_the_canonical_ones(
     assert float(errors.quantile(0.97)) < 1e-5
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_far_from_the_origin_single_precision_suffices(
-    kind: Warp, canonical: Body, scene: RadianceField, pose: Pose
-) -> None:
-    turn, shift = matrices_from_axis_angles(torch.tensor([0.1, 0.2, 2.5])), torch.tensor([80.0, -60.0, 1.0])
-    body = body_of(pose)
-    far = replace(body, posed_from_rest=rigid_from_parts(turn, shift) @ body.posed_from_rest)
-    deform = FieldDeformer(canonical, FieldDeformConfig(warp=kind))
-    points = around(body, 0.003)
-    here, there = deform(scene, body), deform(scene, far)
-    features = [f.shape(samples_at(p)).features.detach() for f, p in ((here, points), (there, points @ turn.T + shift))]
-    errors = (features[0] - features[1]).norm(dim=1)
-    assert float(errors.median()) < 1e-5
-    assert float(errors.quantile(0.97)) < 3e-5
+@pytest.mark.parametrize("kind", KINDS[::2])
+def test_far_from_the_origin_single_precision_suffices(kind: Warp, canonical: Body, pose: Pose) -> None:
+    """A hundred metres away, where single precision knows places to 4 micrometres, nothing else is lost."""
+    far = body_of(replace(pose, root_position_world=torch.tensor([80.0, -60.0, 1.0])))
+    points, places = around(far, 0.003), []
+    for dtype in (torch.float32, torch.float64):
+        bodies = [
+            map_tensors(body, lambda t, to=dtype: t.to(to) if t.is_floating_point() else t) for body in (canonical, far)
+        ]
+        tree = MeshTree(far.rest.faces, bodies[0].vertices_world)
+        places.append(PosedSpace(tree, kind, *bodies).warp(points.to(dtype), 0.05).points.double())
+    errors = (places[0] - places[1]).norm(dim=1)
+    assert float(errors.quantile(0.97)) < 1e-6, "all but where the closest triangle, to the last bit, is another"
 
 
 def test_the_band_goes_with_the_body_however_far(canonical: Body, scene: RadianceField, pose: Pose) -> None:
