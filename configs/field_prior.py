@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from avatar.train import Schedule
+from avatar.train import FieldRates
 from avatar.train.meta import (
     CONFIGURED,
     EFFECTIVE,
@@ -35,7 +35,7 @@ def field_prior(
 def _method(name: MethodName, inner_steps: int) -> Method:
     match name:
         case "reptile":
-            return Reptile(inner_steps=inner_steps, outer_rate=Schedule(knots=((0.0, 1.0), (1.0, 0.1))))
+            return Reptile(inner_steps=inner_steps)
         case "maml":
             return FirstOrderMaml(inner_steps=inner_steps)
 
@@ -43,7 +43,8 @@ def _method(name: MethodName, inner_steps: int) -> Method:
 def _rates(name: InnerRatesName) -> InnerRates:
     match name:
         case "fit":
-            return InnerRates(table=1e-2, nets=2e-3, colors=5e-3, sharpness=2e-3)
+            rates = FieldRates()
+            return InnerRates(table=rates.table, nets=rates.nets, colors=rates.colors, sharpness=rates.sharpness)
         case "configured":
             return CONFIGURED
         case "effective":

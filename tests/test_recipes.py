@@ -4,10 +4,12 @@ from dataclasses import replace
 from importlib import import_module
 
 from avatar.deform import TriangleAffine
-from avatar.train import HybridFitConfig
+from avatar.train import FieldFitConfig, FieldRates, HybridFitConfig
+from avatar.train.meta import CONFIGURED, EFFECTIVE, FirstOrderMaml, Reptile
 
 make_recipe = import_module("avatar.configs").make_recipe
 dual_space = import_module("avatar.configs.dual_space").dual_space
+field_prior = import_module("avatar.configs.field_prior").field_prior
 
 
 def test_the_hybrid_is_the_defaults() -> None:
@@ -31,3 +33,18 @@ def test_dual_space_tells_the_essence_nothing_of_the_world() -> None:
 
 def test_dual_space_without_light_is_the_same_but_for_it() -> None:
     assert dual_space(light=False) == replace(dual_space(), avatar=replace(dual_space().avatar, light=None))
+
+
+def test_a_prior_is_learnt_at_the_rates_that_a_fit_has() -> None:
+    meta = field_prior("reptile", "fit", 12, 2, 5).meta
+    assert meta.method == Reptile(inner_steps=12)
+    assert (meta.tasks_per_step, meta.seed) == (2, 5)
+    names = ("table", "distance_in.weight", "colors.0.bias", "log_sharpness")
+    assert [meta.rates.of(name) for name in names] == [FieldRates().of(f"canonical.{name}") for name in names]
+    assert field_prior().avatar == FieldFitConfig().avatar
+
+
+def test_a_prior_may_be_learnt_as_published() -> None:
+    assert field_prior(inner_rates="configured").meta.rates == CONFIGURED
+    assert field_prior("maml", "effective").meta.rates == EFFECTIVE
+    assert field_prior("maml").meta.method == FirstOrderMaml()

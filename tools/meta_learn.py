@@ -89,13 +89,13 @@ def run(config: MetaLearnCommand) -> None:
     with joined_ranks(config.device) as ranks:
         fit = _open(config, ranks)
         if ranks.index:
-            train(fit, ranks.any, is_shown=False)
+            train(fit, ranks)
             return
         if fit.fraction >= 1:
             say(f"{config.run}: already finished; learn longer with --steps or --budget-seconds, or with --overwrite")
         elif fit.step:
             say(f"{config.run}: goes on from step {fit.step}, {fit.seconds:.0f} s")
-        train(fit, ranks.any)
+        train(fit, ranks)
     say(f"{config.run}: a prior from {len(fit.tasks)} frames, {fit.step} steps, {fit.seconds:.0f} s")
     if fit.fraction < 1:
         say("Saved. The same command goes on from here.")

@@ -4,9 +4,10 @@ from .field import FieldMetaConfig, FieldMetaFit
 from .fit import MetaConfig, MetaFit
 from .learner import CONFIGURED, EFFECTIVE, InnerRates, Task, WarmUp
 from .method import FirstOrderMaml, Method, Reptile
-from .ranks import Ranks, joined_ranks
+from .ranks import ALONE, Ranks, joined_ranks
 
 __all__ = [
+    "ALONE",
     "CONFIGURED",
     "EFFECTIVE",
     "FieldMetaConfig",

@@ -23,9 +23,8 @@ from ..run import Limits
 from ..template_start import TemplateStartConfig, start_at_template
 from .fit import MetaConfig, MetaFit
 from .method import FirstOrderMaml, Reptile
-from .ranks import Ranks
+from .ranks import ALONE, Ranks
 
-_ALONE = Ranks()
 _HELD_OUT_EVERY = 4
 
 
@@ -62,7 +61,7 @@ class FieldMetaFit(MetaFit):
         config: FieldMetaConfig,
         limits: Limits,
         device: Device = "cpu",
-        ranks: Ranks = _ALONE,
+        ranks: Ranks = ALONE,
     ) -> None:
         (first, split), *others = captures
         for capture, _ in others:

@@ -15,9 +15,7 @@ from ..order import shuffled
 from ..run import Limits, Run, StepReport
 from .learner import EFFECTIVE, InnerRates, Learner, Task
 from .method import Method, Outer, Reptile
-from .ranks import Ranks
-
-_ALONE = Ranks()
+from .ranks import ALONE, Ranks
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +59,7 @@ class MetaFit(Run):
         run: Path,
         config: MetaConfig,
         limits: Limits,
-        ranks: Ranks = _ALONE,
+        ranks: Ranks = ALONE,
     ) -> None:
         if not tasks:
             raise ValueError(f"{run}: no task to learn from")

@@ -42,6 +42,9 @@ class Ranks:
         return any(bool(answer) for answer in self.gather(torch.tensor(float(is_so), device=self.device)))
 
 
+ALONE = Ranks()
+
+
 @contextmanager
 def joined_ranks(device: str = "cpu") -> Iterator[Ranks]:
     """All processes of this ``torchrun``, or this one alone; on CUDA each takes the device of its local rank."""
