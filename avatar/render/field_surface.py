@@ -9,13 +9,15 @@ from scipy.ndimage import binary_fill_holes
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from torch import Tensor
-from torch.nn.functional import pad
+from torch.nn.functional import max_pool3d, pad
 
 from avatar.geometry import marching_cubes, triangle_areas, vertex_normals
 from avatar.structs import Mesh, RadianceField, RaySamples
 
 CHUNK = 2**17
 """Places that a field is asked about at once."""
+NARROW_M = 0.024
+"""No cavity of a body opens to the outside through a passage as narrow as this."""
 SMALLEST_SHARE = 0.01
 """Of all area: what hangs together and is smaller floats about, and is no part of the person."""
 
@@ -25,8 +27,9 @@ def surface_of(field: RadianceField, cell_m: float = 0.006, with_colors: bool = 
     """Where the distance of ``field`` is zero, by marching cubes on ``cell_m`` cells; in the frame of the field.
 
     The field is asked in the cells of its grid alone. Outside is what can be reached from the border of its box without
-    passing a place where it is negative; all else is inside, also where nobody asked. So the mesh is closed, encloses a
-    solid without cavities, and ends where the grid does. Pieces of less than ``SMALLEST_SHARE`` of the area are left
+    passing a place where it is negative; all else is inside, also where nobody asked. Deep in the body nobody knows a
+    distance, and such a cavity stays one though it leaks, through passages less than ``NARROW_M`` wide. So the mesh is
+    closed, encloses a solid, and ends where the grid does. Pieces of less than ``SMALLEST_SHARE`` of the area are left
     out. Colours are those seen straight from the front. Nothing inside gives a mesh of no triangles.
 
     Raises ValueError for a ``cell_m`` that is not positive, and where the field's answer is no number.
@@ -63,9 +66,27 @@ def _distances(field: RadianceField, corner: Float[Tensor, "3"], cell_m: float) 
 
 
 def _solid(distances: Float[Tensor, "x y z"], cell_m: float) -> Float[Tensor, "x y z"]:
-    """The same with what cannot be reached from the border without passing a negative value made negative as well."""
-    is_solid = torch.from_numpy(binary_fill_holes((distances < 0).numpy(force=True))).to(distances.device)
+    """The same with all that is inside made negative."""
+    is_negative = distances < 0
+    reach = max(1, round(NARROW_M / 2 / cell_m))
+    is_tight = _grown(is_negative, reach)
+    is_cavity = _without_holes(is_tight) & ~is_tight
+    is_solid = _without_holes(is_negative | _grown(is_cavity, reach))
     return torch.where(is_solid & (distances >= 0), -cell_m, distances)
+
+
+def _without_holes(is_solid: Bool[Tensor, "x y z"]) -> Bool[Tensor, "x y z"]:
+    """What is solid, or cannot be reached from the border, from neighbour to neighbour, without passing through it."""
+    return torch.from_numpy(binary_fill_holes(is_solid.numpy(force=True))).to(is_solid.device)
+
+
+def _grown(is_solid: Bool[Tensor, "x y z"], reach: int) -> Bool[Tensor, "x y z"]:
+    """What is solid, or has something solid in the cube of points at most ``reach`` away along each axis."""
+    values = is_solid[None].float()
+    for axis in range(3):
+        size = [2 * reach + 1 if i == axis else 1 for i in range(3)]
+        values = max_pool3d(values, size, stride=1, padding=[length // 2 for length in size])
+    return values[0] > 0
 
 
 def _is_large(vertices: Float[Tensor, "v 3"], faces: Int[Tensor, "t 3"]) -> Bool[Tensor, " t"]:

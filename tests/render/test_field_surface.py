@@ -118,6 +118,23 @@ def test_cavities_are_filled_and_floaters_dropped() -> None:
     assert float(mesh.vertices.amax()) < 0.31
 
 
+def test_a_cavity_that_leaks_is_filled_and_a_wide_opening_stays() -> None:
+    def hollow_with_a_hole(width_m: float) -> Distance:
+        def distance(points: Tensor) -> Tensor:
+            is_hole = (points[:, :2].norm(dim=-1) < width_m / 2) & (points[:, 2] > 0)
+            radii = points.norm(dim=-1)
+            return torch.where((radii < 0.2) | is_hole, 1.0, radii - 0.3)
+
+        return distance
+
+    full = 4 / 3 * math.pi * 0.3**3
+    leaking, open_ = (
+        volume(surface_of(field_of(hollow_with_a_hole(width_m)), 0.012, with_colors=False)) for width_m in (0.02, 0.12)
+    )
+    assert leaking == pytest.approx(full, rel=0.01)
+    assert open_ == pytest.approx(full - 4 / 3 * math.pi * 0.2**3, rel=0.05)
+
+
 def test_two_large_pieces_both_stay() -> None:
     left, right = ball(0.2, (-0.25, 0, 0)), ball(0.2, (0.25, 0, 0))
     mesh = surface_of(field_of(lambda points: torch.minimum(left(points), right(points)), 0.1), cell_m=0.02)
