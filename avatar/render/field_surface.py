@@ -27,8 +27,8 @@ def surface_of(field: RadianceField, cell_m: float = 0.006, with_colors: bool = 
     """Where the distance of ``field`` is zero, by marching cubes on ``cell_m`` cells; in the frame of the field.
 
     The field is asked in the cells of its grid alone. Outside is what can be reached from the border of its box without
-    passing a place where it is negative; all else is inside, also where nobody asked. Deep in the body nobody knows a
-    distance, and such a cavity stays one though it leaks, through passages less than ``NARROW_M`` wide. So the mesh is
+    passing a place where it is negative; all else is inside, also where nobody asked. Deep in a body no distance is
+    known: a cavity there counts as inside even where a passage, less than ``NARROW_M`` wide, leads out. So the mesh is
     closed, encloses a solid, and ends where the grid does. Pieces of less than ``SMALLEST_SHARE`` of the area are left
     out. Colours are those seen straight from the front. Nothing inside gives a mesh of no triangles.
 
