@@ -1,13 +1,21 @@
 """A distance field of a hash grid and a net, with its gradients by the points, and its plain-torch specification."""
 
 import ctypes
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from .distance_net import check_distance_net, distance_net_reference
+from .distance_net import (
+    DistanceNetArguments,
+    check_distance_net,
+    distance_net_reference,
+    distance_net_structure,
+)
 from .hash_encode import (
     HashEncodeArguments,
     HashGradientArguments,
@@ -22,12 +30,13 @@ from .reused_memory import empty
 
 LANES = 16
 """Points of which a Jacobian lies together."""
+STEP = 1 << 22
+"""What is kept is made in multiples of so many numbers, so that about as many points next time find it again."""
 _INPUTS = "Tensor points, Tensor table, int[] grid, float scale, Tensor w1, Tensor b1, Tensor w2, Tensor b2, float beta"
-_KEPT = "Tensor inputs, Tensor slopes, Tensor jacobian"
-torch.library.define("avatar::distance_field", f"({_INPUTS}) -> (Tensor, Tensor, Tensor, Tensor, Tensor)")
+torch.library.define("avatar::distance_field", f"({_INPUTS}) -> (Tensor, Tensor, Tensor)")
 torch.library.define(
     "avatar::distance_field_backward",
-    f"(Tensor v_outputs, Tensor v_gradients, {_KEPT}, {_INPUTS}, bool wants_points)"
+    f"(Tensor v_outputs, Tensor v_gradients, Tensor kept, {_INPUTS}, bool wants_points)"
     " -> (Tensor, Tensor, Tensor, Tensor, Tensor, Tensor)",
 )
 
@@ -95,16 +104,36 @@ class _JacobianArguments(ctypes.Structure):
     _fields_ = [*integers("num_points num_levels num_features"), *pointers("jacobian rows vectors")]
 
 
-def _multiply(kernel: str, jacobian: Tensor, rows: Tensor, vectors: Tensor) -> None:
-    """``hash_push_forward`` finds rows ``J vectors``, ``hash_pull_back`` vectors ``J^T rows``."""
-    num_levels, _, num_features = jacobian.shape[:3]
-    addresses = (t.data_ptr() for t in (jacobian, rows, vectors))
-    call(kernel, rows.dtype, _JacobianArguments(len(rows), num_levels, num_features, *addresses))
+class _Kept(NamedTuple):
+    """What the backward pass needs of the forward pass: the net's inputs, its slopes, and the inputs' derivative.
 
+    One piece of memory holds it all, for large ones are used again.
+    """
 
-def _jacobian_shape(points: Tensor, grid: list[int]) -> tuple[int, ...]:
-    num_levels, num_features = grid[:2]
-    return num_levels, -(-len(points) // LANES), num_features, 3, LANES
+    inputs: Float[Tensor, "n i"]
+    slopes: Float[Tensor, "n i"]
+    jacobian: Float[Tensor, "l b d 3 16"]
+
+    @staticmethod
+    def size(num_points: int, grid: Sequence[int]) -> int:
+        """Numbers to hold it; of many points rather too many."""
+        blocks, columns = -(-num_points // LANES), grid[0] * grid[1]
+        size = 2 * num_points * (3 + columns) + 3 * LANES * blocks * columns
+        return size if size < STEP else -(-size // STEP) * STEP
+
+    @classmethod
+    def of(cls, memory: Float[Tensor, " s"], num_points: int, grid: Sequence[int]) -> "_Kept":
+        """The parts of ``memory``."""
+        rows, shape = (num_points, 3 + grid[0] * grid[1]), (grid[0], -(-num_points // LANES), grid[1], 3, LANES)
+        sizes = (math.prod(rows), math.prod(rows), math.prod(shape))
+        inputs, slopes, jacobian = memory[: sum(sizes)].split(sizes)
+        return cls(inputs.view(rows), slopes.view(rows), jacobian.view(shape))
+
+    def multiply(self, kernel: str, rows: Tensor, vectors: Tensor) -> None:
+        """``hash_push_forward`` finds rows ``J vectors``, ``hash_pull_back`` vectors ``J^T rows``."""
+        num_levels, _, num_features = self.jacobian.shape[:3]
+        addresses = (t.data_ptr() for t in (self.jacobian, rows, vectors))
+        call(kernel, rows.dtype, _JacobianArguments(len(rows), num_levels, num_features, *addresses))
 
 
 def _features(rows: Tensor) -> int:
@@ -113,48 +142,49 @@ def _features(rows: Tensor) -> int:
 
 
 @torch.library.impl("avatar::distance_field", "cpu")
-def _forward(points: Tensor, table: Tensor, grid: list[int], scale: float, *net) -> tuple[Tensor, ...]:
-    gradients, inputs = torch.empty_like(points), points.new_empty(len(points), 3 + grid[0] * grid[1])
-    jacobian = empty(_jacobian_shape(points, grid), points.dtype)
-    torch.sub(2 * points, 1, out=inputs[:, :3])
+def _forward(points: Tensor, table: Tensor, grid: list[int], scale: float, *net) -> tuple[Tensor, Tensor, Tensor]:
+    outputs, gradients = points.new_empty(len(points), len(net[2])), torch.empty_like(points)
+    memory = empty((_Kept.size(len(points), grid),), points.dtype)
+    kept = _Kept.of(memory, len(points), grid)
+    torch.sub(2 * points, 1, out=kept.inputs[:, :3])
     scene = hash_scene(points, table, None, grid, scale, before=3)
-    call("hash_encode", points.dtype, HashEncodeArguments(scene, _features(inputs), jacobian.data_ptr()))
-    outputs, slopes = torch.ops.avatar.distance_net(inputs, *net)
-    _multiply("hash_pull_back", jacobian, slopes, gradients)
-    return outputs, gradients, inputs, slopes, jacobian
+    call("hash_encode", points.dtype, HashEncodeArguments(scene, _features(kept.inputs), kept.jacobian.data_ptr()))
+    results = (t.data_ptr() for t in (outputs, kept.slopes))
+    call("distance_net", points.dtype, DistanceNetArguments(distance_net_structure(kept.inputs, *net), *results))
+    kept.multiply("hash_pull_back", kept.slopes, gradients)
+    return outputs, gradients, memory
 
 
 @torch.library.register_fake("avatar::distance_field")
-def _forward_fake(points: Tensor, table: Tensor, grid: list[int], scale: float, *net) -> tuple[Tensor, ...]:
+def _forward_fake(points: Tensor, table: Tensor, grid: list[int], scale: float, *net) -> tuple[Tensor, Tensor, Tensor]:
     del table, scale
-    outputs, inputs = points.new_empty(len(points), len(net[2])), points.new_empty(len(points), 3 + grid[0] * grid[1])
-    jacobian = points.new_empty(_jacobian_shape(points, grid))
-    return outputs, torch.empty_like(points), inputs, torch.empty_like(inputs), jacobian
+    outputs, memory = points.new_empty(len(points), len(net[2])), points.new_empty(_Kept.size(len(points), grid))
+    return outputs, torch.empty_like(points), memory
 
 
 @torch.library.impl("avatar::distance_field_backward", "cpu")
-def _backward(v_outputs: Tensor, v_gradients: Tensor, inputs: Tensor, slopes: Tensor, jacobian: Tensor, *rest):
-    points, table, grid, scale, *net, wants_points = rest
-    v_slopes, v_points = torch.empty_like(slopes), points.new_empty(0)
-    v_table = empty(tuple(table.shape), table.dtype)
-    _multiply("hash_push_forward", jacobian, v_slopes, v_gradients)
-    v_inputs, *v_net = torch.ops.avatar.distance_net_backward(v_outputs, v_slopes, inputs, *net)
+def _backward(v_outputs: Tensor, v_gradients: Tensor, memory: Tensor, *inputs) -> tuple[Tensor, ...]:
+    points, table, grid, scale, *net, wants_points = inputs
+    kept = _Kept.of(memory, len(points), grid)
+    v_slopes, v_table = torch.empty_like(kept.slopes), empty(tuple(table.shape), table.dtype)
+    kept.multiply("hash_push_forward", v_slopes, v_gradients)
+    v_inputs, *v_net = torch.ops.avatar.distance_net_backward(v_outputs, v_slopes, kept.inputs, *net)
     scene = hash_scene(points, table, v_gradients, grid, scale, before=3)
-    both = (_features(v_inputs), _features(slopes))
+    both = (_features(v_inputs), _features(kept.slopes))
     call("hash_encode_backward", points.dtype, HashGradientArguments(scene, *both, None, v_table.data_ptr()))
-    if wants_points:
-        v_points, bent = torch.empty_like(points), torch.empty_like(points)
-        _multiply("hash_pull_back", jacobian, v_inputs, v_points)
-        moved = HashGradientArguments(scene, _features(slopes), None, bent.data_ptr(), None)
-        call("hash_encode_backward", points.dtype, moved)
-        v_points += bent
-    return v_points, v_table, *v_net
+    if not wants_points:
+        return points.new_empty(0), v_table, *v_net
+    v_points, v_moved = torch.empty_like(points), torch.empty_like(points)
+    kept.multiply("hash_pull_back", v_inputs, v_points)
+    along = HashGradientArguments(scene, _features(kept.slopes), None, v_moved.data_ptr(), None)
+    call("hash_encode_backward", points.dtype, along)
+    return v_points.add_(v_moved), v_table, *v_net
 
 
 @torch.library.register_fake("avatar::distance_field_backward")
-def _backward_fake(v_outputs: Tensor, v_gradients: Tensor, inputs: Tensor, slopes: Tensor, jacobian: Tensor, *rest):
-    del v_outputs, v_gradients, inputs, slopes, jacobian
-    points, table, _, _, *layers, _, wants_points = rest
+def _backward_fake(v_outputs: Tensor, v_gradients: Tensor, memory: Tensor, *inputs) -> tuple[Tensor, ...]:
+    del v_outputs, v_gradients, memory
+    points, table, _, _, *layers, _, wants_points = inputs
     v_points = torch.empty_like(points) if wants_points else points.new_empty(0)
     return v_points, *(torch.empty_like(t) for t in (table, *layers))
 
@@ -162,21 +192,21 @@ def _backward_fake(v_outputs: Tensor, v_gradients: Tensor, inputs: Tensor, slope
 def _setup_context(ctx, inputs: tuple, output: tuple) -> None:
     points, table, grid, scale, *layers, beta = inputs
     ctx.grid, ctx.beta = (grid, scale), beta
-    ctx.mark_non_differentiable(*output[2:])
-    ctx.save_for_backward(*output[2:], points, table, *layers)
-    ctx.set_materialize_grads(False)
+    ctx.mark_non_differentiable(output[2])
+    ctx.set_materialize_grads(False)  # of what is kept nobody wants zeros
+    ctx.save_for_backward(output[2], points, table, *layers)
 
 
 @once_differentiable
-def _differentiate(ctx, v_outputs: Tensor | None, v_gradients: Tensor | None, *_) -> tuple:
-    inputs, slopes, jacobian, points, table, *layers = ctx.saved_tensors
-    v_outputs = points.new_zeros(len(points), len(layers[2])) if v_outputs is None else v_outputs.contiguous()
-    v_gradients = torch.zeros_like(points) if v_gradients is None else v_gradients.contiguous()
-    wants_points = ctx.needs_input_grad[0]
-    v_points, v_table, *v_layers = torch.ops.avatar.distance_field_backward(
-        v_outputs, v_gradients, inputs, slopes, jacobian, points, table, *ctx.grid, *layers, ctx.beta, wants_points
+def _differentiate(ctx, v_outputs: Tensor | None, v_gradients: Tensor | None, _: None) -> tuple:
+    memory, points, table, *layers = ctx.saved_tensors
+    inputs = (points, table, *ctx.grid, *layers, ctx.beta, ctx.needs_input_grad[0])
+    above = (
+        points.new_zeros(len(points), len(layers[2])) if v_outputs is None else v_outputs.contiguous(),
+        torch.zeros_like(points) if v_gradients is None else v_gradients.contiguous(),
     )
-    return v_points if wants_points else None, v_table, None, None, *v_layers, None
+    v_points, v_table, *v_layers = torch.ops.avatar.distance_field_backward(*above, memory, *inputs)
+    return v_points if ctx.needs_input_grad[0] else None, v_table, None, None, *v_layers, None
 
 
 torch.library.register_autograd("avatar::distance_field", _differentiate, setup_context=_setup_context)

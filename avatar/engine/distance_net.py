@@ -86,7 +86,9 @@ class _Net(ctypes.Structure):
     ]
 
 
-class _Arguments(ctypes.Structure):
+class DistanceNetArguments(ctypes.Structure):
+    """Of the kernel ``distance_net``."""
+
     _fields_ = [("net", _Net), *pointers("outputs slopes")]
 
 
@@ -94,7 +96,8 @@ class _GradientArguments(ctypes.Structure):
     _fields_ = [("net", _Net), *pointers("out_outputs out_slopes inputs w1 b1 w2 b2")]
 
 
-def _net(*inputs) -> _Net:
+def distance_net_structure(*inputs) -> _Net:
+    """Inputs, layers and sharpness as kernels take them."""
     *tensors, beta = inputs
     sizes = (*tensors[0].shape, tensors[1].shape[0], tensors[3].shape[0])
     return _Net(*sizes, beta, *(t.data_ptr() for t in tensors))
@@ -103,7 +106,11 @@ def _net(*inputs) -> _Net:
 @torch.library.impl("avatar::distance_net", "cpu")
 def _forward(*inputs) -> tuple[Tensor, Tensor]:
     results = _forward_fake(*inputs)
-    call("distance_net", inputs[0].dtype, _Arguments(_net(*inputs), *(t.data_ptr() for t in results)))
+    call(
+        "distance_net",
+        inputs[0].dtype,
+        DistanceNetArguments(distance_net_structure(*inputs), *(t.data_ptr() for t in results)),
+    )
     return results
 
 
@@ -116,7 +123,7 @@ def _forward_fake(inputs: Tensor, *layers) -> tuple[Tensor, Tensor]:
 def _backward(v_outputs: Tensor, v_slopes: Tensor, *inputs) -> tuple[Tensor, ...]:
     gradients = _backward_fake(v_outputs, v_slopes, *inputs)
     addresses = (t.data_ptr() for t in (v_outputs, v_slopes, *gradients))
-    call("distance_net_backward", v_outputs.dtype, _GradientArguments(_net(*inputs), *addresses))
+    call("distance_net_backward", v_outputs.dtype, _GradientArguments(distance_net_structure(*inputs), *addresses))
     return gradients
 
 

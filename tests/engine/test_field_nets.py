@@ -20,6 +20,7 @@ from avatar.engine import (
     set_threads,
 )
 from avatar.engine.distance_net import check_distance_net
+from avatar.engine.hash_encode import packed_grid
 
 BETA = 100.0
 GRID = HashGrid(num_levels=4, log2_table_size=9, base_resolution=5, per_level_scale=1.5)
@@ -182,6 +183,36 @@ def test_no_number_and_infinity_spoil_their_own_samples_only(name: str):
         assert torch.equal(result[others], expected[others])
 
 
+@pytest.mark.parametrize("name", ["distance_net", "distance_field"])
+def test_each_of_the_results_may_be_all_that_is_used(name: str):
+    function, _, inputs = OPERATORS[name]
+    leaves = [t.requires_grad_() for t in inputs(70)]
+    outputs, slopes = function(*leaves)
+    losses = [outputs.square().sum(), slopes.square().sum()]
+    both = torch.autograd.grad(losses[0] + losses[1], leaves, retain_graph=True)
+    parts = [torch.autograd.grad(loss, leaves, retain_graph=True, materialize_grads=True) for loss in losses]
+    for found, one, other in zip(both, *parts, strict=True):
+        torch.testing.assert_close(found, one + other, rtol=1e-10, atol=1e-12)
+
+
+def test_many_points_of_a_field_are_the_sum_of_their_parts(needs_engine):
+    """More points than are kept level by level at once, and memory that is used again."""
+    points, *rest = (t.float().requires_grad_() for t in field_inputs(140_000))
+
+    def results(part: Tensor) -> tuple[Tensor, ...]:
+        outputs = as_field(distance_field)(part, *rest)
+        loss = outputs[0].square().sum() + outputs[1].square().sum()
+        return *outputs, *torch.autograd.grad(loss, [part, *rest])
+
+    whole, parts = results(points), [results(part) for part in points.split(70_000)]
+    for k, found in enumerate(whole):
+        both = [part[k] for part in parts]
+        if k < 3:
+            assert torch.equal(found, torch.cat(both))
+        else:
+            torch.testing.assert_close(found, both[0] + both[1], rtol=1e-3, atol=1e-3 * float(found.abs().max()))
+
+
 @each_operator
 def test_strides_do_not_matter(name: str):
     function, _, inputs = OPERATORS[name]
@@ -225,6 +256,9 @@ def test_registration(needs_engine):
     torch.library.opcheck(torch.ops.avatar.distance_net.default, (*tensors, BETA), test_utils=checks)
     lists = (tensors[0], tensors[1::2], tensors[2::2])
     torch.library.opcheck(torch.ops.avatar.relu_net.default, lists, test_utils=checks)
+    points, table, *net = (t.requires_grad_() for t in field_inputs(9))
+    inputs = (points, table, *packed_grid(GRID), *net, BETA)
+    torch.library.opcheck(torch.ops.avatar.distance_field.default, inputs, test_utils=checks)
 
 
 @pytest.mark.parametrize(

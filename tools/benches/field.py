@@ -1,5 +1,6 @@
 """One evaluation of a radiance field, forward and backward: distances, normals and colours of samples along rays."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -7,14 +8,17 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize, softplus
 
+from avatar.canonical import CanonicalField, FieldConfig
 from avatar.engine import (
     HashGrid,
+    OccupancyGrid,
     distance_field,
     distance_field_reference,
     hash_encode,
     relu_net,
     relu_net_reference,
 )
+from avatar.structs import RaySamples
 
 from .case import Case, Curve
 from .hash_grid import COUNT, points_on_rays
@@ -24,17 +28,21 @@ GOAL_MS, FLOOR_MS = 90, 120
 
 
 def cases() -> list[Case]:
-    """MetaCap's field (Sun et al. 2024): a grid of twelve levels, a net for distances and one for colours."""
-    found = []
+    """The canonical field, and the kernels alone in MetaCap's sizes (Sun et al. 2024) beside their peers."""
+    found = [_judged(f"{COUNT // 1000}k samples, whole", CanonicalTask().both)]
     for log2 in (17, 19):
         scene = f"{COUNT // 1000}k samples, 2^{log2} rows"
         task = FieldTask(log2_table_size=log2)
         found.append(Case(scene=scene, passes="forward", run=torch.no_grad()(task.loss)))
-        found.append(Case(scene=scene, passes="both", run=task.both, goal_ms=GOAL_MS, floor_ms=FLOOR_MS))
+        found.append(_judged(scene, task.both))
         for by, peer, rounds in (("torch nets", TorchNets, 5), ("torch", Specification, 1)):
             run = peer(log2_table_size=log2).both
             found.append(Case(scene=scene, passes="both", run=run, by=by, rounds=rounds))
     return found
+
+
+def _judged(scene: str, run: Callable[[], object]) -> Case:
+    return Case(scene=scene, passes="both", run=run, goal_ms=GOAL_MS, floor_ms=FLOOR_MS)
 
 
 def curves() -> list[Curve]:
@@ -44,9 +52,32 @@ def curves() -> list[Curve]:
     return [Curve(name="field, both", along="samples", points=points)]
 
 
+def _loss(distances: Tensor, gradients: Tensor, colors: Tensor) -> Tensor:
+    """On distances, the lengths of their gradients, and colours."""
+    return distances.abs().mean() + (gradients.norm(dim=-1) - 1).square().mean() + colors.square().mean()
+
+
+class CanonicalTask:
+    """All samples of the canonical field, coloured."""
+
+    def __init__(self) -> None:
+        box = torch.tensor([[0.0, 0.0, 0.0], [1.0, 1.0, 1.0]])
+        self.field = CanonicalField(OccupancyGrid(torch.ones(64, 64, 64, dtype=torch.bool), box), FieldConfig())
+        points, lengths = points_on_rays(COUNT), torch.full((COUNT,), 0.01)
+        directions = normalize(torch.randn(COUNT, 3, generator=torch.Generator().manual_seed(0)), dim=-1)
+        self.samples = RaySamples(points=points, directions=directions, lengths=lengths)
+
+    def both(self) -> tuple[Tensor, ...]:
+        """Forward and backward."""
+        field = self.field()
+        shape = field.shape(self.samples)
+        loss = _loss(shape.distances, shape.gradients, field.radiance(shape)) + shape.alphas.mean()
+        return torch.autograd.grad(loss, list(self.field.parameters()))
+
+
 @dataclass
 class FieldTask:
-    """Samples along rays, what is learnt, and a loss on distances, the lengths of their gradients, and colours."""
+    """The kernels of a field on samples along rays, and what is learnt."""
 
     count: int = COUNT
     log2_table_size: int = 17
@@ -75,8 +106,7 @@ class FieldTask:
         """All of the forward pass."""
         outputs, gradients = self.distances()
         colors = self.colors(torch.cat([outputs, self.directions, normalize(gradients, dim=-1)], 1)).sigmoid()
-        eikonal = (gradients.norm(dim=-1) - 1).square().mean()
-        return outputs[:, 0].abs().mean() + eikonal + colors.square().mean()
+        return _loss(outputs[:, 0], gradients, colors)
 
     def both(self) -> tuple[Tensor, ...]:
         """Forward and backward."""
