@@ -6,16 +6,17 @@ from avatar.model import FieldAvatarConfig
 from avatar.train import FieldFitConfig
 
 
-def dual_space(seed: int = 0, light: bool = True) -> FieldFitConfig:
+def dual_space(seed: int = 0, light: bool = True, codes: bool = True) -> FieldFitConfig:
     """Dual-Space NeRF (Zhi et al. 2022) on a hash grid and a distance; for many frames of one person under fixed light.
 
-    The essence is told neither direction nor normal, which are the light's; without ``light`` nobody is.
+    The essence is told neither direction nor normal, which are the light's; without ``light`` nobody is. ``codes`` of
+    pose and frame are for long fits: in short ones they gain nothing.
     """
-    codes = FieldCodesConfig()
+    moment = FieldCodesConfig() if codes else None
     avatar = FieldAvatarConfig(
-        canonical=FieldConfig(num_codes=codes.size, has_view_dependence=False),
+        canonical=FieldConfig(num_codes=moment.size if moment else 0, has_view_dependence=False),
         deform=FieldDeformConfig(warp=TriangleAffine()),
         light=LightFieldConfig() if light else None,
-        codes=codes,
+        codes=moment,
     )
     return FieldFitConfig(avatar=avatar, seed=seed)

@@ -31,6 +31,11 @@ def test_dual_space_tells_the_essence_nothing_of_the_world() -> None:
     assert dual_space(seed=3).seed == 3
 
 
+def test_dual_space_is_told_the_moment_or_not() -> None:
+    assert dual_space().avatar.codes is not None
+    assert dual_space(codes=False).avatar.codes is None
+
+
 def test_dual_space_without_light_is_the_same_but_for_it() -> None:
     assert dual_space(light=False) == replace(dual_space(), avatar=replace(dual_space().avatar, light=None))
 
