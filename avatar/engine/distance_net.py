@@ -96,11 +96,12 @@ class _GradientArguments(ctypes.Structure):
     _fields_ = [("net", _Net), *pointers("out_outputs out_slopes inputs w1 b1 w2 b2")]
 
 
-def distance_net_structure(*inputs) -> _Net:
+def distance_net_structure(
+    inputs: Tensor, w1: Tensor, b1: Tensor, w2: Tensor, b2: Tensor, beta: float
+) -> ctypes.Structure:
     """Inputs, layers and sharpness as kernels take them."""
-    *tensors, beta = inputs
-    sizes = (*tensors[0].shape, tensors[1].shape[0], tensors[3].shape[0])
-    return _Net(*sizes, beta, *(t.data_ptr() for t in tensors))
+    sizes = (*inputs.shape, len(w1), len(w2))
+    return _Net(*sizes, beta, *(t.data_ptr() for t in (inputs, w1, b1, w2, b2)))
 
 
 @torch.library.impl("avatar::distance_net", "cpu")
