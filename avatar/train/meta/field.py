@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from avatar.canonical import CanonicalField
-from avatar.checkpoint import load_avatar, save_avatar, to_json
+from avatar.checkpoint import load_field, save_avatar, to_json
 from avatar.model import FieldAvatar, FieldAvatarConfig
 from avatar.render import Device
 from avatar.structs import Capture, Split
@@ -92,7 +92,7 @@ class FieldMetaFit(MetaFit):
         return {**super()._identity(), "recipe": to_json(self.recipe)}
 
     def _load_prior(self, checkpoint: Path) -> Mapping[str, Tensor]:
-        return load_avatar(checkpoint).canonical.state_dict()
+        return load_field(checkpoint).canonical.state_dict()
 
     def _save_prior(self, checkpoint: Path) -> None:
         save_avatar(self.avatar, checkpoint)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from avatar.canonical import FieldConfig
-from avatar.checkpoint import load_avatar
+from avatar.checkpoint import load_field
 from avatar.engine import HashGrid
 from avatar.model import FieldAvatar, FieldAvatarConfig
 from avatar.structs import Capture, Split
@@ -59,8 +59,7 @@ def test_resumed_it_ends_at_the_same_bits(
     next(iter(broken))
     broken.save()
     assert list(start("broken"))[-1].step == 4
-    saved = [load_avatar(tmp_path / run) for run in ("whole", "broken")]
-    assert all(isinstance(avatar, FieldAvatar) for avatar in saved)
+    saved = [load_field(tmp_path / run) for run in ("whole", "broken")]
     found = [avatar.canonical.state_dict() for avatar in saved]
     assert_identical(found[0], found[1])
     assert_identical(found[0], tensors(whole.avatar))
@@ -89,8 +88,7 @@ def test_a_fit_begins_with_the_prior(sample: Capture, corner: Split, tmp_path: P
     """And sees at once what a fit from scratch has to learn."""
     config = recipe(Reptile(inner_steps=12))
     list(FieldMetaFit([(sample, corner)], tmp_path / "prior", config, Limits(steps=12)))
-    prior = load_avatar(tmp_path / "prior")
-    assert isinstance(prior, FieldAvatar)
+    prior = load_field(tmp_path / "prior")
     fit_config = FieldFitConfig(avatar=AVATAR, look=LOOK, template=TEMPLATE)
     one = replace(corner, frame_ids=(14,))
     losses = []
