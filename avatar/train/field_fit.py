@@ -17,6 +17,7 @@ from .field_step import FieldStepConfig, look
 from .optimizer import Optimizer
 from .order import shuffled
 from .pixels import PixelStore
+from .proxies import Proxies, ProxyConfig
 from .run import Limits, Run
 from .schedule import Schedule
 from .template_start import TemplateStartConfig, start_at_template
@@ -27,8 +28,8 @@ class FieldRates:
     """Step size of each kind of parameter at the start of a run.
 
     Attributes:
-        table: rows of the hash grid. nets, colors: weights and biases, those of the colour apart. sharpness: of the density
-            around the surface.
+        table: rows of the hash grid. nets, colors: weights and biases, those of the colour apart. sharpness: of the
+            density around the surface.
         deform: what the warp, the light and the codes learn.
     """
 
@@ -90,6 +91,7 @@ class FieldFitConfig:
         look: what a step looks at.
         rates: step sizes, times ``rate_factor`` over the run.
         template: how the field begins as the naked body where there is no prior; None for a sphere.
+        proxies: how pictures of a prior hold what no camera sees; None for not at all.
         tighten: when empty space is left out.
         checkpoint_seconds: time between checkpoints.
         seed: of everything random.
@@ -100,6 +102,7 @@ class FieldFitConfig:
     rates: FieldRates = field(default_factory=FieldRates)
     rate_factor: Schedule = field(default_factory=lambda: Schedule(knots=((0.3, 1.0), (1.0, 0.08))))
     template: TemplateStartConfig | None = field(default_factory=TemplateStartConfig)
+    proxies: ProxyConfig | None = field(default_factory=ProxyConfig)
     tighten: TightenConfig = field(default_factory=TightenConfig)
     checkpoint_seconds: float = 20.0
     seed: int = 0
@@ -133,7 +136,15 @@ class FieldFit(Run):
         self.device: Device = device
         self.rounds, self._num_samples = 0, 0
         self._pixels = PixelStore(capture, split.camera_ids)
+        self._proxies = self._proxies_of(prior)
         super().__init__(run, limits, config.checkpoint_seconds)
+
+    def _proxies_of(self, prior: FieldAvatar | None) -> Proxies | None:
+        """Pictures of the prior in the place of this person."""
+        if prior is None or self.config.proxies is None:
+            return None
+        started = new_field_avatar(self.capture, self.split, self.config, prior)
+        return Proxies.of(started, self.capture, self.split, self.config.proxies)
 
     def _begin(self) -> None:
         start = time.perf_counter()
@@ -179,7 +190,7 @@ class FieldFit(Run):
             self.avatar.canonical.tighten(self.config.tighten.margin_m)
         generator = torch.Generator().manual_seed(self.config.seed * 1_000_003 + 7 * self.step + 1)
         frame_id = self.frame_id(self.step)
-        seen = look(self.avatar, self._pixels[frame_id], self.config.look, generator, self.device)
+        seen = look(self.avatar, self._pixels[frame_id], self.config.look, generator, self.device, self._proxies)
         seen.loss.backward()
         gradients = [parameter.grad for parameter in self.avatar.parameters() if parameter.grad is not None]
         if not bool(torch.nn.utils.get_total_norm(gradients).isfinite()):

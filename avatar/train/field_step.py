@@ -2,7 +2,7 @@
 
 import math
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import torch
@@ -12,8 +12,10 @@ from torch import Tensor
 from avatar.losses import RayLossConfig, compare_rays
 from avatar.model import FieldAvatar
 from avatar.render import Device, render_rays
+from avatar.structs import RadianceField
 
 from .pixels import Batch, Pixels
+from .proxies import Proxies
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,25 +62,54 @@ class FieldLook:
 
 
 def look(
-    avatar: FieldAvatar, pixels: Pixels, config: FieldStepConfig, generator: torch.Generator, device: Device = "cpu"
+    avatar: FieldAvatar,
+    pixels: Pixels,
+    config: FieldStepConfig,
+    generator: torch.Generator,
+    device: Device = "cpu",
+    proxies: Proxies | None = None,
 ) -> FieldLook:
-    """Rays through some of the pixels, and how far what they see is from the pictures."""
+    """Rays through some of the pixels, and of the ``proxies``, and how far what they see is from the pictures."""
+    codes = avatar.deform.code
+    with codes.forgetting(generator) if codes else nullcontext():
+        scene = avatar.posed(pixels.pose.to(device))
+    found = _look(scene, pixels, config, generator, device)
+    loss = found.loss + avatar.correction_cost()
+    if proxies is not None:
+        unseen = _look(avatar.canonical(), proxies.pixels, _for_proxies(config, proxies), generator, device)
+        found, loss = replace(found, num_samples=found.num_samples + unseen.num_samples), loss + unseen.loss
+    return replace(found, loss=loss)
+
+
+def _look(
+    scene: RadianceField, pixels: Pixels, config: FieldStepConfig, generator: torch.Generator, device: Device
+) -> FieldLook:
     batch = pixels.draw(config.most_rays, config.near_share, generator)
     jitter = torch.rand(config.most_rays, generator=generator)
     drawn = torch.rand(3, generator=generator)
     background = drawn if config.background == "random" else torch.tensor(config.background)
     batch, jitter, background = _moved(batch, device), jitter.to(device), background.to(device)
-    codes = avatar.deform.code
-    with codes.forgetting(generator) if codes else nullcontext():
-        scene = avatar.posed(pixels.pose.to(device))
     seen = render_rays(scene, batch.rays, jitter, device, config.num_samples)
     colors, is_foreground = batch.colors[: len(seen.alpha)], batch.is_foreground[: len(seen.alpha)]
     losses = compare_rays(seen, colors, is_foreground, background, config.losses)
     errors = (seen.color.detach() - colors.where(is_foreground[:, None], 0)).square().mean()
     return FieldLook(
-        loss=losses.total + avatar.correction_cost(),
+        loss=losses.total,
         psnr=-10 * math.log10(max(float(errors), 1e-10)),
         num_samples=len(seen.shape.distances),
+    )
+
+
+def _for_proxies(config: FieldStepConfig, proxies: Proxies) -> FieldStepConfig:
+    """Rays and shape terms in proportion to what is not seen; every ray is one that counts."""
+    losses, share = config.losses, proxies.share
+    return replace(
+        config,
+        num_samples=max(1, round(config.num_samples * proxies.samples)),
+        near_share=1.0,
+        losses=replace(
+            losses, mask=share * losses.mask, eikonal=share * losses.eikonal, sparsity=share * losses.sparsity
+        ),
     )
 
 

@@ -34,7 +34,7 @@ class Pixels:
         cameras: that took the pictures, whose pixels follow each other row by row.
         colors: sRGB in 256 steps.
         is_foreground: true where the person is.
-        near: rows of the person and a rim around it.
+        near: rows that matter most, such as those of the person and a rim around it.
     """
 
     pose: Pose
@@ -44,9 +44,9 @@ class Pixels:
     near: Int[Tensor, " m"]
 
     @classmethod
-    def of(cls, frames: Sequence[Frame]) -> "Pixels":
-        """All pixels of the pictures, which show one moment."""
-        rims = torch.cat([_with_rim(frame.is_foreground).flatten() for frame in frames])
+    def of(cls, frames: Sequence[Frame], near: Sequence[Bool[Tensor, "h w"]] | None = None) -> "Pixels":
+        """All pixels of the pictures, which show one moment; ``near`` are those of the person unless others are."""
+        rims = torch.cat([rim.flatten() for rim in near or [with_rim(frame.is_foreground) for frame in frames]])
         return cls(
             pose=frames[0].pose,
             cameras=tuple(frame.camera for frame in frames),
@@ -100,6 +100,7 @@ class PixelStore:
         return self._moments[frame_id]
 
 
-def _with_rim(is_foreground: Bool[Tensor, "h w"]) -> Bool[Tensor, "h w"]:
+def with_rim(is_foreground: Bool[Tensor, "h w"]) -> Bool[Tensor, "h w"]:
+    """The person and a few pixels around."""
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * _RIM_PX + 1,) * 2)
     return torch.from_numpy(cv2.dilate(is_foreground.numpy().astype(np.uint8), kernel) > 0)
