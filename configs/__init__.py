@@ -5,15 +5,31 @@ To add one, write its function in a file here, and name it in ``Recipe`` and in 
 
 from typing import Literal
 
-from avatar.train import HybridFitConfig
+from avatar.train import FieldFitConfig, HybridFitConfig
 
+from .dual_space import dual_space
+from .field import field
 from .hybrid import hybrid
 
-Recipe = Literal["hybrid"]
+Recipe = Literal["hybrid", "field", "dual-space"]
 
 
-def make_recipe(name: Recipe, seed: int, refine: bool = False) -> HybridFitConfig:
-    """The config of a recipe; ``seed`` is of everything random, ``refine`` corrects cameras and exposure."""
+def make_recipe(
+    name: Recipe, seed: int, refine: bool = False, has_prior: bool = False
+) -> HybridFitConfig | FieldFitConfig:
+    """The config of a recipe; ``seed`` is of everything random.
+
+    ``refine`` corrects cameras and exposure, of hybrids; with ``has_prior`` a field steps with care. ValueError for a
+    recipe that has no such thing.
+    """
+    if refine and name != "hybrid":
+        raise ValueError(f"--refine: expected the recipe hybrid, got {name}")
+    if has_prior and name != "field":
+        raise ValueError(f"--prior: expected the recipe field, got {name}")
     match name:
         case "hybrid":
             return hybrid(seed=seed, refine=refine)
+        case "field":
+            return field(seed=seed, has_prior=has_prior)
+        case "dual-space":
+            return dual_space(seed=seed)

@@ -17,7 +17,7 @@ from .device import use_device
 from .diagnosis import diagnose_splits
 from .page import print_means, write_page
 from .runs import is_own
-from .sources import capture_for
+from .sources import capture_for, with_part
 from .surfaces import surface_of_frames, with_surfaces
 
 
@@ -33,6 +33,8 @@ class EvaluateCommand:
         run: folder of the fit.
         capture: folder of the capture.
         split: the pictures to compare with.
+        frames: of other time steps instead, from:to without the last, or a single one.
+        cameras: of the cameras of this split instead.
         device: where to render: cpu, or cuda with the extra of that name installed.
         json: also write the figures to this file.
         diagnose: also look for what keeps the avatar from being sharper: cameras, masks, colours, poses, cloth.
@@ -41,6 +43,8 @@ class EvaluateCommand:
     run: Path
     capture: Path
     split: str = "test_novel_view"
+    frames: str | None = None
+    cameras: str | None = None
     device: Device = "cpu"
     json: Path | None = None
     diagnose: bool = True
@@ -51,16 +55,18 @@ def run(config: EvaluateCommand) -> None:
     use_device(config.device)
     look = RenderConfig(backend=config.device)
     avatar = load_avatar(newest_checkpoint(config.run), config.device).eval()
-    capture = capture_for(avatar, config.capture, config.split)
+    capture, split = with_part(
+        capture_for(avatar, config.capture, config.split), config.split, config.frames, config.cameras
+    )
     knows_frames = is_own(config.run, capture)
     view = view_of(avatar, knows_frames, look)
-    report = measured(capture, config.split, view)
+    report = measured(capture, split, view)
     report = with_surfaces(report, capture, surface_of_frames(avatar, capture, knows_frames))
-    report.write(config.run / "evaluation" / f"{config.split}.json")
+    report.write(config.run / "evaluation" / f"{split}.json")
     if config.json:
         report.write(config.json)
     if config.diagnose:
-        diagnose_splits(config.run, avatar, capture, config.split, view)
+        diagnose_splits(config.run, avatar, capture, split, view)
     index = write_page(config.run, avatar, capture, view, look)
     print_means(report)
     say(f"Report: {index}")

@@ -1,7 +1,7 @@
 """``avatar fit``: a capture becomes an avatar."""
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tyro.conf import FlagCreatePairsOff, Positional
@@ -9,12 +9,14 @@ from tyro.conf import FlagCreatePairsOff, Positional
 from avatar.captures import open_capture
 from avatar.checkpoint import load_field
 from avatar.render import Device
-from avatar.train import HybridFit, Limits
+from avatar.structs import Capture, Split
+from avatar.train import FieldFit, FieldFitConfig, HybridFit, HybridFitConfig, Limits
 
 from ..configs import Recipe, make_recipe
 from .console import INTERRUPTED, say
 from .device import use_device
 from .runs import RunRecord, open_run
+from .sources import with_part
 from .training import train
 
 TRAINING_SPLITS = ("train_dense", "train")
@@ -27,15 +29,19 @@ class FitCommand:
     Stopped at any moment, the same command takes it up again. Ctrl-C saves first.
 
     Example: avatar fit hybrid --capture data/samples/dancer --run runs/dancer --budget-seconds 60
+    and avatar fit field --prior runs/prior --capture data/c --run runs/c12 --split train_sparse2 --frames 12
 
     Attributes:
-        recipe: what to fit: hybrid, Gaussians bound to the body's triangles.
+        recipe: what to fit: hybrid, Gaussians bound to the body's triangles; field, a radiance field around the body,
+            for one to four cameras with --prior; dual-space, such a field with a light of its own, for many frames.
         capture: folder of the capture.
         run: folder for checkpoints, events and the report.
         split: pictures to fit to; by default train_dense, or train where the capture has no such split.
+        frames: of other time steps instead, from:to without the last, or a single one; all see the same cameras.
         budget_seconds: stop after so much training, or earlier where more would only over-fit one camera.
         steps: stop after so many steps; by default 4000 where no budget is given.
         device: where: cpu, or cuda with the extra of that name installed.
+        prior: run folder of ``avatar meta-learn``, with which a field begins.
         from_field: run folder of a radiance field of the person, on whose surface, in whose colours Gaussians begin.
         refine: also learn small corrections of cameras and exposure; for filmed captures with two cameras or more.
         seed: of everything random.
@@ -46,9 +52,11 @@ class FitCommand:
     capture: Path
     run: Path
     split: str | None = None
+    frames: str | None = None
     budget_seconds: float | None = None
     steps: int | None = None
     device: Device = "cpu"
+    prior: Path | None = None
     from_field: Path | None = None
     refine: FlagCreatePairsOff[bool] = False
     seed: int = 0
@@ -65,24 +73,38 @@ class FitCommand:
 def run(config: FitCommand) -> None:
     """Fit until the limit or Ctrl-C."""
     use_device(config.device)
-    limits, recipe = config.limits, make_recipe(config.recipe, config.seed, config.refine)
+    recipe = make_recipe(config.recipe, config.seed, config.refine, config.prior is not None)
     capture = open_capture(config.capture)
     split = config.split or next((name for name in TRAINING_SPLITS if name in capture.splits), TRAINING_SPLITS[0])
-    capture = open_capture(config.capture, split)
+    capture, part = with_part(open_capture(config.capture, split), split, config.frames, None)
     record = RunRecord(
-        recipe=config.recipe, seed=config.seed, capture=capture.name, split=split, frame_rate_hz=capture.frame_rate_hz
+        recipe=config.recipe, seed=config.seed, capture=capture.name, split=part, frame_rate_hz=capture.frame_rate_hz
     )
     open_run(config.run, record, config.overwrite)
-    source = load_field(config.from_field) if config.from_field else None
-    fit = HybridFit(capture, capture.split(split), config.run, recipe, limits, config.device, source)
+    fit = _open(config, recipe, capture, capture.split(part))
     if fit.fraction >= 1:
         say(f"{config.run}: already finished; fit longer with --steps or --budget-seconds, or anew with --overwrite")
     elif fit.step:
         say(f"{config.run}: goes on from step {fit.step}, {fit.seconds:.0f} s")
     train(fit)
-    say(f"{config.run}: {fit.avatar.canonical.num_gaussians:,} Gaussians, {fit.step} steps, {fit.seconds:.0f} s")
+    say(f"{config.run}: {fit.step} steps, {fit.seconds:.0f} s")
     if fit.fraction < 1:
         say("Saved. The same command goes on from here.")
         sys.exit(INTERRUPTED)
     tests = [name for name in capture.splits if name.startswith("test")]
     say(f"Next: avatar evaluate --run {config.run} --capture {config.capture} --split {(tests or [split])[0]}")
+
+
+def _open(
+    config: FitCommand, recipe: HybridFitConfig | FieldFitConfig, capture: Capture, split: Split
+) -> HybridFit | FieldFit:
+    match recipe:
+        case HybridFitConfig():
+            source = load_field(config.from_field) if config.from_field else None
+            return HybridFit(capture, split, config.run, recipe, config.limits, config.device, source)
+        case FieldFitConfig():
+            if config.from_field:
+                raise ValueError(f"--from-field: expected the recipe hybrid, got {config.recipe}")
+            prior = load_field(config.prior) if config.prior else None
+            recipe = replace(recipe, avatar=prior.config) if prior else recipe
+            return FieldFit(capture, split, config.run, recipe, config.limits, config.device, prior)

@@ -12,7 +12,7 @@ from avatar.render import render
 from avatar.structs import Body, Frame, Gaussians, Rendering
 from avatar.train import HybridFit, Limits
 
-from ...configs import make_recipe
+from ...configs.hybrid import hybrid
 from .case import Case
 
 SAMPLE, SPLIT = Path("data/samples/dancer"), "train"
@@ -35,7 +35,7 @@ class Steps:
         self._folder = tempfile.TemporaryDirectory()
         capture = open_capture(SAMPLE, SPLIT)
         run, limits = Path(self._folder.name), Limits(steps=100_000)
-        self.fit = HybridFit(capture, capture.split(SPLIT), run, make_recipe("hybrid", 0), limits)
+        self.fit = HybridFit(capture, capture.split(SPLIT), run, hybrid(), limits)
         self._steps = iter(self.fit)
         for _ in islice(self._steps, len(self.fit.pairs)):  # pictures are decoded in the first round
             pass
