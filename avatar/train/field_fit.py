@@ -222,7 +222,7 @@ def new_field_avatar(
     if prior is None and config.template is not None:
         start_at_template(avatar, config.template, config.rates, config.seed)
     if prior is not None:
-        band = avatar.canonical.occupied
+        band = avatar.canonical.occupied.clone()
         avatar.canonical.load_state_dict(prior.canonical.state_dict())
         avatar.canonical.occupied = band.to(prior.device)
     return avatar

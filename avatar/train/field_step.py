@@ -30,10 +30,10 @@ class FieldStepConfig:
         losses: what the pictures ask for.
     """
 
-    num_samples: int = 65_536
+    num_samples: int = 16_384
     most_rays: int = 8192
     near_share: float = 0.7
-    background: Literal["random"] | tuple[float, float, float] = "random"
+    background: Literal["random"] | tuple[float, float, float] = (0.0, 0.0, 0.0)
     losses: RayLossConfig = field(default_factory=RayLossConfig)
 
     def __post_init__(self) -> None:
