@@ -88,14 +88,8 @@ def test_a_fit_begins_with_the_prior(sample: Capture, corner: Split, tmp_path: P
     """And sees at once what a fit from scratch has to learn."""
     config = recipe(Reptile(inner_steps=12))
     list(FieldMetaFit([(sample, corner)], tmp_path / "prior", config, Limits(steps=12)))
-<<<<<<< HEAD
     prior = load_field(tmp_path / "prior")
-    fit_config = FieldFitConfig(avatar=AVATAR, look=LOOK, template=TEMPLATE)
-=======
-    prior = load_avatar(tmp_path / "prior")
-    assert isinstance(prior, FieldAvatar)
     fit_config = FieldFitConfig(avatar=AVATAR, look=LOOK, template=TEMPLATE, proxies=None)
->>>>>>> 7fb141e (fix test)
     one = replace(corner, frame_ids=(14,))
     losses = []
     for start in (None, prior):
