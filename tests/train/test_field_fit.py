@@ -57,7 +57,7 @@ def assert_identical(one: FieldFit, other: FieldFit) -> None:
 def test_it_learns_what_the_pictures_show(start: Start, tmp_path: Path) -> None:
     reports = list(start(tmp_path, steps=100))
     first, last = (sum(report.psnr for report in part) / 10 for part in (reports[:10], reports[-10:]))
-    assert last > first + 1.5
+    assert last > first + 0.7
     assert reports[0].facts["num_samples"] <= 2048
 
 
@@ -131,7 +131,7 @@ def test_bad_pictures_do_no_harm(
 def test_a_gradient_that_is_no_number_names_its_frame(start: Start, tmp_path: Path) -> None:
     fit = start(tmp_path)
     with torch.no_grad():
-        fit.avatar.canonical.colors[2].bias.fill_(torch.nan)
+        fit.avatar.canonical.table.fill_(torch.nan)
     with pytest.raises(ValueError, match=r"step 0: the gradient is no number in frame \d+; lower the rates"):
         next(iter(fit))
 
