@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
-from torch.nn.functional import binary_cross_entropy, huber_loss
+from torch.nn.functional import huber_loss
 
 from avatar.structs import RayColors
 
@@ -66,7 +66,7 @@ def compare_rays(
     has_samples = len(shape.distances) > 0
     terms = {
         "color": (errors * meets).sum() / meets.sum().clamp_min(1),
-        "mask": binary_cross_entropy(coverage, is_foreground.to(coverage)) if len(coverage) else nothing,
+        "mask": -torch.where(is_foreground, coverage, 1 - coverage).log().mean() if len(coverage) else nothing,
         "eikonal": (shape.gradients.norm(dim=-1) - 1).square().mean() if has_samples else nothing,
         "sparsity": torch.exp(-shape.distances.abs()).mean() if has_samples else nothing,
     }
