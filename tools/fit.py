@@ -92,7 +92,8 @@ def run(config: FitCommand) -> None:
         say("Saved. The same command goes on from here.")
         sys.exit(INTERRUPTED)
     tests = [name for name in capture.splits if name.startswith("test")]
-    say(f"Next: avatar evaluate --run {config.run} --capture {config.capture} --split {(tests or [split])[0]}")
+    moment = f" --frames {config.frames}" if config.frames else ""
+    say(f"Next: avatar evaluate --run {config.run} --capture {config.capture} --split {(tests or [split])[0]}{moment}")
 
 
 def _open(
