@@ -1,6 +1,7 @@
 """Fit a radiance field to one capture, to all its frames or to a single one; from scratch, or from a prior."""
 
 import time
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from avatar.render import Device
 from avatar.structs import Capture, Split
 
 from .field_step import FieldStepConfig, look
-from .optimizer import Optimizer
+from .optimizer import Optimizer, has_finite_gradient
 from .order import shuffled
 from .pixels import PixelStore
 from .proxies import Proxies, ProxyConfig
@@ -136,7 +137,9 @@ class FieldFit(Run):
         self.device: Device = device
         self.rounds, self._num_samples = 0, 0
         self._pixels = PixelStore(capture, split.camera_ids)
+        start = time.perf_counter()
         self._proxies = self._proxies_of(prior)
+        self._seconds_of_proxies = time.perf_counter() - start
         super().__init__(run, limits, config.checkpoint_seconds)
 
     def _proxies_of(self, prior: FieldAvatar | None) -> Proxies | None:
@@ -149,7 +152,7 @@ class FieldFit(Run):
     def _begin(self) -> None:
         start = time.perf_counter()
         self.avatar = new_field_avatar(self.capture, self.split, self.config, self.prior).to(self.device)
-        self.seconds += time.perf_counter() - start
+        self.seconds += time.perf_counter() - start + self._seconds_of_proxies
         self.optimizer = Optimizer(self.avatar, self.config.rates)
 
     def _restore(self, checkpoint: Path, progress: Mapping[str, Any]) -> None:
@@ -164,7 +167,7 @@ class FieldFit(Run):
             "split": self.split.name,
             "frames": list(self.split.frame_ids),
             "recipe": to_json(self.config),
-            "has_prior": self.prior is not None,
+            "prior": self.prior and _fingerprint(self.prior),
         }
 
     def _progress(self) -> dict[str, Any]:
@@ -192,8 +195,7 @@ class FieldFit(Run):
         frame_id = self.frame_id(self.step)
         seen = look(self.avatar, self._pixels[frame_id], self.config.look, generator, self.device, self._proxies)
         seen.loss.backward()
-        gradients = [parameter.grad for parameter in self.avatar.parameters() if parameter.grad is not None]
-        if not bool(torch.nn.utils.get_total_norm(gradients).isfinite()):
+        if not has_finite_gradient(self.avatar):
             raise ValueError(
                 f"{self.run}: step {self.step}: the gradient is no number in frame {frame_id}; lower the rates, or "
                 "leave that frame out of the split"
@@ -201,6 +203,11 @@ class FieldFit(Run):
         self.optimizer.step(self.config.rate_factor(fraction))
         self._num_samples = seen.num_samples
         return float(seen.loss.detach()), seen.psnr
+
+
+def _fingerprint(prior: FieldAvatar) -> int:
+    """Tells priors apart."""
+    return zlib.crc32(prior.canonical.table.detach().cpu().numpy().tobytes())
 
 
 def new_field_avatar(

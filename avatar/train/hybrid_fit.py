@@ -20,7 +20,7 @@ from avatar.structs import Capture, Frame, Pose, Split
 from .adapt import AdaptConfig, Demand, adapt, walk
 from .clothe import ClotheConfig, clothe
 from .from_field import hybrid_from_field
-from .optimizer import LearningRates, Optimizer
+from .optimizer import LearningRates, Optimizer, has_finite_gradient
 from .order import shuffled
 from .run import Limits, Run
 from .schedule import Schedule
@@ -193,9 +193,7 @@ class HybridFit(Run):
         image = avatar.exposed(image, frame.camera.name)
         terms = compare(image, frame, self.config.losses)
         (terms.total + self._priors(body.pose)).backward()
-        # Of the gradient, not of the loss: a Gaussian that is no number is not drawn, and the loss looks healthy.
-        gradients = [parameter.grad for parameter in avatar.parameters() if parameter.grad is not None]
-        if not bool(torch.nn.utils.get_total_norm(gradients).isfinite()):
+        if not has_finite_gradient(avatar):
             raise ValueError(
                 f"{self.run}: step {self.step}: the gradient is no number in frame {frame.frame_id} of camera "
                 f"{frame.camera.name}; lower the rates, or leave that picture out of the split"

@@ -87,6 +87,12 @@ class Rates(Protocol):
         ...
 
 
+def has_finite_gradient(module: nn.Module) -> bool:
+    """Whether all gradients are numbers. A loss may look healthy where what is no number is not drawn."""
+    gradients = [parameter.grad for parameter in module.parameters() if parameter.grad is not None]
+    return bool(torch.nn.utils.get_total_norm(gradients).isfinite())
+
+
 class Optimizer:
     """Fused Adam, parameters of one rate in a group; its state can be saved by name and follows splits and prunings."""
 

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from ..optimizer import Optimizer
+from ..optimizer import Optimizer, has_finite_gradient
 
 BETAS = (0.9, 0.99)
 
@@ -124,9 +124,3 @@ class Learner:
                 return None
             self._optimizer.step(self.rates.factor(outer_step, step))
         return float(loss.detach()), psnr
-
-
-def has_finite_gradient(module: nn.Module) -> bool:
-    """Whether all gradients are numbers."""
-    gradients = [parameter.grad for parameter in module.parameters() if parameter.grad is not None]
-    return bool(torch.nn.utils.get_total_norm(gradients).isfinite())
