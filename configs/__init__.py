@@ -15,21 +15,21 @@ Recipe = Literal["hybrid", "field", "dual-space"]
 
 
 def make_recipe(
-    name: Recipe, seed: int, refine: bool = False, has_prior: bool = False
+    name: Recipe, seed: int, refine: bool = False, prior_cameras: int | None = None
 ) -> HybridFitConfig | FieldFitConfig:
     """The config of a recipe; ``seed`` is of everything random.
 
-    ``refine`` corrects cameras and exposure, of hybrids; with ``has_prior`` a field steps with care. ValueError for a
-    recipe that has no such thing.
+    ``refine`` corrects cameras and exposure, of hybrids; a field that begins with a prior is told how many cameras it
+    has. ValueError for a recipe that has no such thing.
     """
     if refine and name != "hybrid":
         raise ValueError(f"--refine: expected the recipe hybrid, got {name}")
-    if has_prior and name != "field":
+    if prior_cameras is not None and name != "field":
         raise ValueError(f"--prior: expected the recipe field, got {name}")
     match name:
         case "hybrid":
             return hybrid(seed=seed, refine=refine)
         case "field":
-            return field(seed=seed, has_prior=has_prior)
+            return field(seed=seed, prior_cameras=prior_cameras)
         case "dual-space":
             return dual_space(seed=seed)

@@ -2,13 +2,18 @@
 
 from dataclasses import replace
 
-from avatar.train import FieldFitConfig, FieldRates
+from avatar.train import FieldFitConfig
 
-CAREFUL = FieldRates(table=3e-3, nets=1e-3, colors=2e-3, sharpness=2e-3)
-"""Rates of a fit that begins with a prior: few pictures must not undo what many have taught."""
+ENOUGH_CAMERAS = 4  # to step from a prior as boldly as from scratch
 
 
-def field(seed: int = 0, has_prior: bool = False) -> FieldFitConfig:
-    """Two minutes on two cores for a single moment."""
+def field(seed: int = 0, prior_cameras: int | None = None) -> FieldFitConfig:
+    """Two minutes on two cores for a single moment.
+
+    With a prior the fewer ``prior_cameras`` there are the smaller are the steps: they must not undo what many taught.
+    """
     config = FieldFitConfig(seed=seed)
-    return replace(config, rates=CAREFUL) if has_prior else config
+    if prior_cameras is None:
+        return config
+    care = min(1.0, (0.1 + 0.9 * prior_cameras / ENOUGH_CAMERAS))
+    return replace(config, rates=config.rates.scaled(care))

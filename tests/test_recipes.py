@@ -3,6 +3,8 @@
 from dataclasses import replace
 from importlib import import_module
 
+import pytest
+
 from avatar.deform import TriangleAffine
 from avatar.train import FieldFitConfig, FieldRates, HybridFitConfig
 from avatar.train.meta import CONFIGURED, EFFECTIVE, FirstOrderMaml, Reptile
@@ -53,3 +55,17 @@ def test_a_prior_may_be_learnt_as_published() -> None:
     assert field_prior(inner_rates="configured").meta.rates == CONFIGURED
     assert field_prior("maml", "effective").meta.rates == EFFECTIVE
     assert field_prior("maml").meta.method == FirstOrderMaml()
+
+
+def test_few_cameras_step_from_a_prior_with_care() -> None:
+    bold = make_recipe("field", 0).rates
+    rates = [make_recipe("field", 0, prior_cameras=count).rates.table / bold.table for count in (1, 2, 4, 8)]
+    assert rates == sorted(rates)
+    assert rates[0] < 0.4
+    assert rates[2] == rates[3] == 1
+
+
+@pytest.mark.parametrize(("name", "given"), [("field", {"refine": True}), ("hybrid", {"prior_cameras": 2})])
+def test_what_a_recipe_has_not_is_refused(name: str, given: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match="expected the recipe"):
+        make_recipe(name, 0, **given)

@@ -45,6 +45,10 @@ class FieldRates:
             if not value >= 0:
                 raise ValueError(f"FieldRates.{name}: expected zero or more, got {value}")
 
+    def scaled(self, factor: float) -> "FieldRates":
+        """All of them times ``factor``."""
+        return FieldRates(**{name: factor * value for name, value in vars(self).items()})
+
     def of(self, parameter: str) -> float:
         """The rate of a parameter by its name in the avatar, such as ``canonical.table``."""
         match parameter.split("."):
