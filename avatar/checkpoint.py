@@ -191,7 +191,7 @@ def newest_checkpoint(run: Path) -> Path:
     """The complete checkpoint with the highest step. FileNotFoundError when there is none."""
     found = [path for path in run.glob(f"{_PREFIX}*") if path.name.removeprefix(_PREFIX).isdecimal()]
     if not found:
-        raise FileNotFoundError(f"{run}: no checkpoint here; make one with `avatar fit hybrid --run {run} ...`")
+        raise FileNotFoundError(f"{run}: no checkpoint here; make one with `avatar fit` or `avatar meta-learn`")
     return max(found, key=lambda path: int(path.name.removeprefix(_PREFIX)))
 
 

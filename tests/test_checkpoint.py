@@ -306,7 +306,7 @@ def test_what_is_missing_is_named(saved: Path, tmp_path: Path) -> None:
         load_hybrid(saved)
     for folder in (tmp_path / "nowhere", tmp_path):
         (tmp_path / "config.json").unlink(missing_ok=True)
-        with pytest.raises(FileNotFoundError, match="no checkpoint here; make one with `avatar fit hybrid"):
+        with pytest.raises(FileNotFoundError, match="no checkpoint here; make one with `avatar fit`"):
             load_hybrid(folder)
 
 

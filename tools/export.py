@@ -30,7 +30,7 @@ class ExportCommand:
         run: folder of the fit.
         out: the file; its name ends in the format.
         format: ply for Gaussians, obj for the clothed mesh.
-        cell_m: edge of the cells in which the surface of a radiance field is found, metres; 0.001 or more.
+        cell_m: edge of the cells in which the surface of a radiance field is found, metres; 0.003 or more.
         longest_edge_m: split edges of the clothed mesh that are longer, metres, as in loose cloth; 0.001 or more.
         frame: time step whose pose to take; by default the body at rest.
         poses: folder of a capture whose poses to take; by default those the avatar was fitted to.
@@ -76,8 +76,8 @@ def check(config: ExportCommand) -> None:
         raise ValueError(f"{config.out}: expected a name that ends in .{config.format}, or another --format")
     if config.longest_edge_m is not None and not (config.longest_edge_m >= 1e-3 and config.format == "obj"):
         raise ValueError("--longest-edge-m: expected 0.001 or more, with --format obj")
-    if not config.cell_m >= 1e-3:
-        raise ValueError(f"--cell-m: expected 0.001 or more, got {config.cell_m}")
+    if not config.cell_m >= 3e-3:
+        raise ValueError(f"--cell-m: expected 0.003 or more, got {config.cell_m}")
     if config.poses and config.frame is None:
         raise ValueError("--poses: expected --frame as well, the time step whose pose to take")
 

@@ -8,6 +8,7 @@ from tyro.conf import FlagCreatePairsOff, Positional
 
 from avatar.captures import open_capture
 from avatar.checkpoint import load_field
+from avatar.model import FieldAvatar
 from avatar.render import Device
 from avatar.structs import Capture, Split
 from avatar.train import FieldFit, FieldFitConfig, HybridFit, HybridFitConfig, Limits
@@ -81,8 +82,10 @@ def run(config: FitCommand) -> None:
     record = RunRecord(
         recipe=config.recipe, seed=config.seed, capture=capture.name, split=part, frame_rate_hz=capture.frame_rate_hz
     )
+    begins_with = _field_of(config)
+    limits = config.limits
     open_run(config.run, record, config.overwrite)
-    fit = _open(config, recipe, capture, capture.split(part))
+    fit = _open(config, recipe, capture, capture.split(part), limits, begins_with)
     if fit.fraction >= 1:
         say(f"{config.run}: already finished; fit longer with --steps or --budget-seconds, or anew with --overwrite")
     elif fit.step:
@@ -97,16 +100,25 @@ def run(config: FitCommand) -> None:
     say(f"Next: avatar evaluate --run {config.run} --capture {config.capture} --split {(tests or [split])[0]}{moment}")
 
 
+def _field_of(config: FitCommand) -> FieldAvatar | None:
+    """What the fit begins with, or None; before anything is deleted."""
+    if config.from_field and config.recipe != "hybrid":
+        raise ValueError(f"--from-field: expected the recipe hybrid, got {config.recipe}")
+    found = config.from_field or config.prior
+    return load_field(found) if found else None
+
+
 def _open(
-    config: FitCommand, recipe: HybridFitConfig | FieldFitConfig, capture: Capture, split: Split
+    config: FitCommand,
+    recipe: HybridFitConfig | FieldFitConfig,
+    capture: Capture,
+    split: Split,
+    limits: Limits,
+    begins_with: FieldAvatar | None,
 ) -> HybridFit | FieldFit:
     match recipe:
         case HybridFitConfig():
-            source = load_field(config.from_field) if config.from_field else None
-            return HybridFit(capture, split, config.run, recipe, config.limits, config.device, source)
+            return HybridFit(capture, split, config.run, recipe, limits, config.device, begins_with)
         case FieldFitConfig():
-            if config.from_field:
-                raise ValueError(f"--from-field: expected the recipe hybrid, got {config.recipe}")
-            prior = load_field(config.prior) if config.prior else None
-            recipe = replace(recipe, avatar=prior.config) if prior else recipe
-            return FieldFit(capture, split, config.run, recipe, config.limits, config.device, prior)
+            recipe = replace(recipe, avatar=begins_with.config) if begins_with else recipe
+            return FieldFit(capture, split, config.run, recipe, limits, config.device, begins_with)

@@ -4,6 +4,7 @@ Distance and colour of NeuS (Wang et al. 2021) on the grid of Instant-NGP (Müll
 (Sun et al. 2024); or a density in place of the distance, as in Dual-Space NeRF (Zhi et al. 2022).
 """
 
+import logging
 import math
 from dataclasses import dataclass, field
 
@@ -22,6 +23,8 @@ from avatar.engine import (
     truncated_exp,
 )
 from avatar.structs import FieldShape, RadianceField, RaySamples
+
+logger = logging.getLogger(__name__)
 
 BETA = 100.0  # sharpness of the softplus of the distance net, 1 / its input's unit
 _SHARPNESS_SCALE = 10.0
@@ -53,7 +56,10 @@ class SdfHead:
 
 @dataclass(frozen=True, kw_only=True)
 class DensityHead:
-    """Density, the exponential of the net's output; what stands for a distance is minus its logarithm."""
+    """Density, the exponential of the net's output; what stands for a distance is minus its logarithm.
+
+    It is no distance: fits with it want no eikonal and no sparsity loss.
+    """
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -219,11 +225,15 @@ class CanonicalField(nn.Module):
         return relu_net(torch.cat(looks, 1), *zip(*layers, strict=True)).sigmoid()
 
     @torch.no_grad()
-    def _distance(self, points: Float[Tensor, "s 3"]) -> Float[Tensor, " s"]:
-        code = None if self.codes is None else self.codes.new_zeros(self.config.num_codes)
+    def _distance(self, points: Float[Tensor, "s 3"], code: Float[Tensor, " d"] | None = None) -> Float[Tensor, " s"]:
         distances = [self._evaluated(chunk, code)[0][:, 0] for chunk in points.split(_CHUNK)]
-        level = math.log(_DENSITY_OF_SURFACE) / _DENSITY_SCALE if isinstance(self.config.head, DensityHead) else 0.0
-        return torch.cat([points.new_zeros(0), *distances]) + level
+        return torch.cat([points.new_zeros(0), *distances]) + self.surface_level
+
+    @property
+    def surface_level(self) -> float:
+        """What the first output of the distance net falls short of the distance by."""
+        is_density = isinstance(self.config.head, DensityHead)
+        return math.log(_DENSITY_OF_SURFACE) / _DENSITY_SCALE if is_density else 0.0
 
     @torch.no_grad()
     def tighten(self, margin_m: float) -> None:
@@ -238,6 +248,9 @@ class CanonicalField(nn.Module):
         if isinstance(self.config.head, SdfHead):
             reach += _TAIL / float(self.sharpness)
         is_near = self._distance(middles).abs() < reach
+        if not bool(is_near.any()):
+            logger.warning("no surface near the body: all cells of the band are kept")
+            return
         occupied = torch.zeros_like(self.occupied)
         occupied[tuple(cells[is_near].T)] = True
         self.occupied = occupied

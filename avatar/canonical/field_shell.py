@@ -84,6 +84,8 @@ def _settled(mesh: Mesh, heights: Float[Tensor, " v"], config: FieldShellConfig)
     areas = triangle_areas(mesh.vertices, mesh.faces)[:, None].expand(-1, 3) / 3
     shares = torch.zeros_like(heights).index_add(0, mesh.faces.flatten().long(), areas.flatten())
     is_known = heights.isfinite().cpu().numpy()
+    if not is_known.any():
+        raise ValueError("field_shell: no surface of the field within reach of the body; fit the field further")
     wanted = heights.nan_to_num().double().cpu().numpy()
     strengths = shares.double().cpu().numpy() * is_known
     tension = config.smooth_m**2 * membrane(mesh)

@@ -11,6 +11,7 @@ from .errors import CaptureError
 from .files import inside, parse_npy, read_bytes, read_npz
 
 LARGEST_M = 1e6
+LARGEST_EXTENT_M = 20.0
 
 
 def read_surface(folder: Path, frame_id: int) -> Mesh | None:
@@ -25,6 +26,10 @@ def read_surface(folder: Path, frame_id: int) -> Mesh | None:
     vertices = _rows_of_three(parse_npy(read_bytes(path), path), "f", path, "vertices")
     if not bool((np.abs(vertices) < LARGEST_M).all()):
         raise CaptureError(path, f"vertices: expected finite numbers below {LARGEST_M:g} in size; export it again")
+    if len(vertices) and float(np.ptp(vertices, 0).max()) > LARGEST_EXTENT_M:
+        raise CaptureError(
+            path, f"vertices: expected a person within {LARGEST_EXTENT_M:g} m; export it again, in metres"
+        )
     faces_path = inside(folder, "surface/faces.npz")
     arrays = read_npz(faces_path)
     if "triangles" not in arrays:

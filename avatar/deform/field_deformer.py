@@ -80,7 +80,8 @@ class FieldDeformer(nn.Module):
         @torch.no_grad()
         def distance(points: Float[Tensor, "s 3"]) -> Float[Tensor, " s"]:
             warped = posed.warp(points, reach_m)
-            return scene.distance(warped.points).where(warped.is_valid, reach_m)
+            told = () if code is None else (code,)
+            return scene.distance(warped.points, *told).where(warped.is_valid, reach_m)
 
         grid = self._grid(scene.grid, posed, body)
         return RadianceField(shape=shape, radiance=radiance, distance=distance, grid=grid, step_m=scene.step_m)
@@ -108,16 +109,17 @@ class FieldDeformer(nn.Module):
         return self._band(canonical, posed, body).grid(known[1])
 
     def _band(self, canonical: OccupancyGrid, posed: PosedSpace, body: Body) -> PosedBand:
-        """The cells near the body; kept for captured frames, whose poses come again."""
-        transforms = body.posed_from_rest.detach()
-        for known, band in self._bands.values():
-            if float((known - transforms).abs().max()) < _SAME_POSE:
-                return band
-        band = posed.band(canonical, self.config.cell_m, self.config.reach_m)
-        if body.pose.frame_id is not None:
-            self._bands.pop(next(iter(self._bands)) if len(self._bands) == _MOST_BANDS else body.pose.frame_id, None)
-            self._bands[body.pose.frame_id] = (transforms, band)
-        return band
+        """The cells near the body; kept for captured frames, which come again, unless weights are learnt."""
+        frame_id, transforms = body.pose.frame_id, body.posed_from_rest.detach()
+        known = self._bands.pop(frame_id, None) if frame_id is not None else None
+        is_same = known is not None and float((known[0] - transforms).abs().max()) < _SAME_POSE
+        if known is None or not is_same:
+            known = (transforms, posed.band(canonical, self.config.cell_m, self.config.reach_m))
+        if frame_id is not None and self.weight_logits is None:
+            if len(self._bands) == _MOST_BANDS:
+                self._bands.pop(next(iter(self._bands)))
+            self._bands[frame_id] = known
+        return known[1]
 
     def _new_tree(self) -> MeshTree:
         return MeshTree(self.canonical_body.rest.faces, self.canonical_body.vertices_world.detach())

@@ -54,7 +54,8 @@ def sample_surface(
     upper = triangle_areas(vertices.detach().double(), faces).cumsum(0)
     if not len(faces) or not 0 < float(upper[-1]) < float("inf"):
         raise ValueError(f"vertices, faces: expected a finite surface with area, got {len(faces)} triangles without")
-    draws = torch.rand(num_points, 3, generator=generator, dtype=torch.float64, device=vertices.device)
+    where = vertices.device if generator is None else generator.device
+    draws = torch.rand(num_points, 3, generator=generator, dtype=torch.float64, device=where).to(vertices.device)
     strata = torch.arange(num_points, device=vertices.device)
     levels = (strata + draws[:, 0]) * (upper[-1] / num_points)
     triangles = torch.searchsorted(upper, levels, right=True).clamp_max(len(faces) - 1)

@@ -111,13 +111,14 @@ class RadianceField:
     Attributes:
         shape: what is at samples.
         radiance: sRGB of what is there, for as many of the samples as one likes to keep.
-        distance: signed distance alone, at points; no gradient passes. Where nothing is known it is positive.
+        distance: signed distance alone, at points, and for a canonical field with a ``code`` or without; no gradient
+            passes. Where nothing is known it is positive.
         grid: cells that may hold something; all else is empty.
         step_m: length of a sample's interval, metres.
     """
 
     shape: Callable[[RaySamples], FieldShape]
     radiance: Callable[[FieldShape], Float[Tensor, "s 3"]]
-    distance: Callable[[Float[Tensor, "s 3"]], Float[Tensor, " s"]]
+    distance: Callable[..., Float[Tensor, " s"]]
     grid: OccupancyGrid
     step_m: float

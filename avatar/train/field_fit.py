@@ -171,7 +171,7 @@ class FieldFit(Run):
             "split": self.split.name,
             "frames": list(self.split.frame_ids),
             "recipe": to_json(self.config),
-            "prior": self.prior and _fingerprint(self.prior),
+            "prior": self.prior and fingerprint(self.prior),
         }
 
     def _progress(self) -> dict[str, Any]:
@@ -209,9 +209,10 @@ class FieldFit(Run):
         return float(seen.loss.detach()), seen.psnr
 
 
-def _fingerprint(prior: FieldAvatar) -> int:
-    """Tells priors apart."""
-    return zlib.crc32(prior.canonical.table.detach().cpu().numpy().tobytes())
+def fingerprint(field: FieldAvatar) -> int:
+    """Tells fields apart, by what they have learnt in the canonical frame and the body they are around."""
+    learnt = [field.canonical_shape.values, *field.canonical.state_dict().values()]
+    return zlib.crc32(b"".join(tensor.detach().cpu().numpy().tobytes() for tensor in learnt))
 
 
 def new_field_avatar(
@@ -235,5 +236,5 @@ def new_field_avatar(
     if prior is not None:
         band = avatar.canonical.occupied.clone()
         avatar.canonical.load_state_dict(prior.canonical.state_dict())
-        avatar.canonical.occupied = band.to(prior.device)
+        avatar.canonical.occupied = band
     return avatar

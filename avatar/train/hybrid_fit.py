@@ -19,6 +19,7 @@ from avatar.structs import Capture, Frame, Pose, Split
 
 from .adapt import AdaptConfig, Demand, adapt, walk
 from .clothe import ClotheConfig, clothe
+from .field_fit import fingerprint
 from .from_field import hybrid_from_field
 from .optimizer import LearningRates, Optimizer, has_finite_gradient
 from .order import shuffled
@@ -133,7 +134,7 @@ class HybridFit(Run):
             "capture": self.capture.name,
             "split": self.split.name,
             "recipe": to_json(self.config),
-            "has_source": self.source is not None,
+            "source": self.source and fingerprint(self.source),
         }
 
     def _progress(self) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from avatar.render import camera_rays
 from avatar.structs import Camera, Capture, Frame, Pose
 
 _RIM_PX = 4
+_MOST_PIXELS = 4e8  # kept, of four to eight bytes each
 
 
 class Batch(NamedTuple):
@@ -52,7 +53,7 @@ class Pixels:
             cameras=tuple(frame.camera for frame in frames),
             colors=torch.cat([(frame.image * 255).round().to(torch.uint8).flatten(0, 1) for frame in frames]),
             is_foreground=torch.cat([frame.is_foreground.flatten() for frame in frames]),
-            near=rims.nonzero()[:, 0],
+            near=rims.nonzero()[:, 0].int(),
         )
 
     def draw(self, count: int, near_share: float, generator: torch.Generator) -> Batch:
@@ -86,7 +87,7 @@ class Pixels:
 
 
 class PixelStore:
-    """The pixels of every moment of a capture that some cameras saw; read once, when they are first asked for."""
+    """The pixels of moments of a capture that some cameras saw; read when they are asked for, kept as room allows."""
 
     def __init__(self, capture: Capture, camera_ids: Sequence[int]) -> None:
         self._capture, self._camera_ids = capture, camera_ids
@@ -96,7 +97,10 @@ class PixelStore:
         """Those of one time step."""
         if frame_id not in self._moments:
             frames = [self._capture.load_frame(frame_id, camera, True) for camera in self._camera_ids]
-            self._moments[frame_id] = Pixels.of(frames)
+            pixels = Pixels.of(frames)
+            while self._moments and (len(self._moments) + 1) * len(pixels.colors) > _MOST_PIXELS:
+                self._moments.pop(next(iter(self._moments)))
+            self._moments[frame_id] = pixels
         return self._moments[frame_id]
 
 

@@ -1,7 +1,7 @@
 """What no camera sees keeps the look of the prior: pictures of it, taken in the canonical frame, supervise those parts.
 
 Occlusion handling of MetaCap (Sun et al. 2024); the pictures are rendered from the prior when a fit begins, each ray
-counts or not for itself, and what counts is weighted with the share of the body that nobody sees.
+counts or not for itself. The more of the body nobody sees, the more rays there are, and the more their shape counts.
 """
 
 from dataclasses import dataclass

@@ -49,7 +49,7 @@ def start_at_template(avatar: FieldAvatar, config: TemplateStartConfig, rates: R
         nowhere = torch.zeros_like(points)
         shape = avatar.canonical().shape(RaySamples(points=points, directions=nowhere, lengths=nowhere[:, 0]))
         outwards = torch.nn.functional.normalize((points - feet) * found.distances.sign()[:, None], dim=-1)
-        errors = (shape.distances - found.distances).abs().mean()
+        errors = (shape.distances + avatar.canonical.surface_level - found.distances).abs().mean()
         turns = (shape.gradients - outwards).square().sum(-1).mean()
         (errors + 0.01 * turns).backward()
         optimizer.step(1 - step / config.steps)

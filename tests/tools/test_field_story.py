@@ -44,9 +44,13 @@ def test_a_moment_begins_with_the_prior(moment: Path, prior: Path) -> None:
 def test_it_is_filmed_and_exported(moment: Path, command: Command, tmp_path: Path) -> None:
     picture, mesh = tmp_path / "moment.png", tmp_path / "moment.obj"
     assert command("render", "--run", moment, "--out", picture, "--size", 64) == 0
-    assert int(cv2.imread(str(picture)).max()) > 20
+    image = cv2.imread(str(picture))
+    assert image is not None
+    assert int(image.max()) > 20
     assert command("export", "--run", moment, "--out", mesh, "--format", "obj", "--cell-m", 0.03) == 0
-    assert trimesh.load(mesh, process=False).is_watertight
+    surface = trimesh.load(mesh, process=False)
+    assert isinstance(surface, trimesh.Trimesh)
+    assert surface.is_watertight
 
 
 @pytest.mark.parametrize(

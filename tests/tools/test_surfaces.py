@@ -45,4 +45,4 @@ def test_what_does_not_fit_is_refused(
     assert command("export", "--run", field, "--out", tmp_path / "a.ply") == 2
     assert "expected Gaussians, found a radiance field" in capsys.readouterr().err
     assert command("export", "--run", field, "--format", "obj", "--out", tmp_path / "a.obj", "--cell-m", 0) == 2
-    assert "--cell-m: expected 0.001 or more, got 0.0" in capsys.readouterr().err
+    assert "--cell-m: expected 0.003 or more, got 0.0" in capsys.readouterr().err

@@ -104,7 +104,7 @@ def test_a_fit_wears_it_and_keeps_it(start: Callable[..., HybridFit], recipe: Hy
     assert torch.equal(load_hybrid(fit.run).canonical.shell, shell)
     naked = start(tmp_path / "naked", replace(recipe, clothe=None), steps=1)
     assert not bool(naked.avatar.canonical.shell.any())
-    assert naked.seconds == 0
+    assert naked.seconds < 0.1
 
 
 @pytest.mark.parametrize("wrong", [{"pictures": 0}, {"rounds": -1}, {"reach_m": math.nan}, {"smooth_m": 0.0}])

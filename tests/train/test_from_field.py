@@ -111,7 +111,7 @@ def test_a_fit_begins_there_and_is_taken_up(field: FieldAvatar, sample: Capture,
     assert float(fit.avatar.canonical.displacement.detach().norm(dim=1).median()) == pytest.approx(HEIGHT_M, abs=1e-3)
     next(iter(fit))
     fit.save()
-    with pytest.raises(ValueError, match="another has_source"):
+    with pytest.raises(ValueError, match="another source"):
         HybridFit(sample, corner, tmp_path, recipe, Limits(steps=2))
     again = HybridFit(sample, corner, tmp_path, recipe, Limits(steps=2), source=field)
     assert torch.equal(again.avatar.canonical.displacement, fit.avatar.canonical.displacement)

@@ -247,7 +247,7 @@ def test_missing_files_are_named(name: str, saved: Path, start: Start) -> None:
 def test_the_training_state_says_whose_it_is(saved: Path) -> None:
     path = newest_checkpoint(saved) / "training.json"
     progress = json.loads(path.read_text())
-    assert {"step", "seconds", "rounds", "completions", "capture", "split", "recipe", "has_source"} == set(progress)
+    assert {"step", "seconds", "rounds", "completions", "capture", "split", "recipe", "source"} == set(progress)
     assert (progress["step"], progress["capture"], progress["split"]) == (2, "dancer", "corner")
 
 
