@@ -43,7 +43,7 @@ def test_every_verb_has_a_purpose_and_an_example(verb: str, command: Command, ca
 
 def test_fit_lists_the_recipes(command: Command, capsys: pytest.CaptureFixture[str]):
     command("fit", "--help")
-    assert "{hybrid}" in capsys.readouterr().out
+    assert "{hybrid,field,dual-space}" in capsys.readouterr().out
 
 
 def test_an_unknown_recipe_is_refused_with_those_there_are(command: Command, capsys: pytest.CaptureFixture[str]):
