@@ -40,7 +40,9 @@ def main() -> None:
             _print_help()
             sys.exit(0 if arguments else 2)
         case _:
-            errors.print(f"avatar: no command {arguments[0]!r}; there are {', '.join(VERBS)}", highlight=False)
+            errors.print(
+                f"avatar: no command {arguments[0]!r}; there are {', '.join(VERBS)}", highlight=False, soft_wrap=True
+            )
             sys.exit(2)
 
 
