@@ -69,8 +69,7 @@ class Motion:
 
     def rows(self, kept: list[int]) -> "Motion":
         """These rows alone."""
-        poses = Pose(local_quats=self.poses.local_quats[kept], root_position_world=self.poses.root_position_world[kept])
-        return replace(self, poses=poses, frame_ids=tuple(self.frame_ids[row] for row in kept))
+        return replace(self, poses=self.poses[kept], frame_ids=tuple(self.frame_ids[row] for row in kept))
 
 
 def facing(pose: Pose) -> float:

@@ -42,8 +42,8 @@ class Pose:
     root_position_world: Float[Tensor, "*f 3"]
     frame_id: int | None = None
 
-    def __getitem__(self, index: int) -> "Pose":
-        """One frame of a sequence of poses."""
+    def __getitem__(self, index: int | list[int]) -> "Pose":
+        """One frame of a sequence of poses, or a sequence of some of them."""
         return replace(self, local_quats=self.local_quats[index], root_position_world=self.root_position_world[index])
 
     def to(self, device: torch.device | str) -> "Pose":

@@ -3,7 +3,8 @@
 import time
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from avatar.render import Device
 from avatar.structs import Capture, Split
 
 from .field_step import FieldStepConfig, look
-from .optimizer import Optimizer, has_finite_gradient
+from .optimizer import Optimizer, check_rates, has_finite_gradient
 from .order import shuffled
 from .pixels import PixelStore
 from .proxies import Proxies, ProxyConfig
@@ -41,9 +42,7 @@ class FieldRates:
     deform: float = 1e-3
 
     def __post_init__(self) -> None:
-        for name, value in vars(self).items():
-            if not value >= 0:
-                raise ValueError(f"FieldRates.{name}: expected zero or more, got {value}")
+        check_rates(self)
 
     def scaled(self, factor: float) -> "FieldRates":
         """All of them times ``factor``."""
@@ -150,12 +149,16 @@ class FieldFit(Run):
         """Pictures of the prior in the place of this person."""
         if prior is None or self.config.proxies is None:
             return None
-        started = new_field_avatar(self.capture, self.split, self.config, prior)
-        return Proxies.of(started, self.capture, self.split, self.config.proxies)
+        return Proxies.of(self._started, self.capture, self.split, self.config.proxies)
+
+    @cached_property
+    def _started(self) -> FieldAvatar:
+        """The person as the fit begins."""
+        return new_field_avatar(self.capture, self.split, self.config, self.prior)
 
     def _begin(self) -> None:
         start = time.perf_counter()
-        self.avatar = new_field_avatar(self.capture, self.split, self.config, self.prior).to(self.device)
+        self.avatar = self._started.to(self.device)
         self.seconds += time.perf_counter() - start + self._seconds_of_proxies
         self.optimizer = Optimizer(self.avatar, self.config.rates)
 
@@ -219,11 +222,9 @@ def new_field_avatar(
     capture: Capture, split: Split, config: FieldFitConfig, prior: FieldAvatar | None = None
 ) -> FieldAvatar:
     """A field around the person of a capture: as it starts, or as a prior left it, with all of the band to fill."""
-    rows = torch.tensor(split.frame_ids)
-    poses = capture.poses
     avatar = FieldAvatar(
         shape=capture.shape,
-        poses=replace(poses, local_quats=poses.local_quats[rows], root_position_world=poses.root_position_world[rows]),
+        poses=capture.poses[list(split.frame_ids)],
         frame_ids=split.frame_ids,
         config=config.avatar,
         rig=capture.rig,

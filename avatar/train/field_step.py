@@ -1,6 +1,5 @@
 """One look of a radiance field at pixels: the loss that fits and meta-learning descend."""
 
-import math
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Literal
@@ -16,6 +15,7 @@ from avatar.structs import RadianceField
 
 from .pixels import Batch, Pixels
 from .proxies import Proxies
+from .run import psnr_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,7 +95,7 @@ def _look(
     errors = (seen.color.detach() - colors.where(is_foreground[:, None], 0)).square().mean()
     return FieldLook(
         loss=losses.total,
-        psnr=-10 * math.log10(max(float(errors), 1e-10)),
+        psnr=psnr_of(errors),
         num_samples=len(seen.shape.distances),
     )
 

@@ -1,9 +1,8 @@
 """Fit Gaussians on a mesh to one capture."""
 
-import math
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,7 @@ from .field_fit import fingerprint
 from .from_field import hybrid_from_field
 from .optimizer import LearningRates, Optimizer, has_finite_gradient
 from .order import shuffled
-from .run import Limits, Run
+from .run import Limits, Run, psnr_of
 from .schedule import Schedule
 from .unseen import Unseen, UnseenConfig
 
@@ -97,12 +96,9 @@ class HybridFit(Run):
 
     def _begin(self) -> None:
         frames = self.split.frame_ids
-        poses = self.capture.poses
-        rows = torch.tensor(frames)
-        poses = replace(poses, local_quats=poses.local_quats[rows], root_position_world=poses.root_position_world[rows])
         self.avatar = HybridAvatar(
             shape=self.capture.shape,
-            poses=poses,
+            poses=self.capture.poses[list(frames)],
             frame_ids=frames,
             config=self.config.avatar,
             rig=self.capture.rig,
@@ -205,7 +201,7 @@ class HybridFit(Run):
         self._unseen.hold(avatar)
         self.optimizer.step(self.config.rate_factor(fraction))
         error = (image.color.detach() - frame.image).square().mean()
-        return float(terms.total.detach()), -10 * math.log10(max(float(error), 1e-10))
+        return float(terms.total.detach()), psnr_of(error)
 
     def _priors(self, pose: Pose) -> Float[Tensor, ""]:
         avatar = self.avatar

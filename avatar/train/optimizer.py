@@ -8,9 +8,10 @@ import torch
 from torch import Tensor, nn
 
 
-def _check(rates: object) -> None:
+def check_rates(rates: object) -> None:
+    """ValueError where one of the numbers that a config of rates holds is negative."""
     for name, value in vars(rates).items():
-        if isinstance(value, float) and not value >= 0:
+        if isinstance(value, int | float) and not value >= 0:
             raise ValueError(f"{type(rates).__name__}.{name}: expected zero or more, got {value}")
 
 
@@ -29,7 +30,7 @@ class RefineRates:
     exposure: float = 5e-4
 
     def __post_init__(self) -> None:
-        _check(self)
+        check_rates(self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +60,7 @@ class LearningRates:
     refine: RefineRates = field(default_factory=RefineRates)
 
     def __post_init__(self) -> None:
-        _check(self)
+        check_rates(self)
 
     def of(self, parameter: str) -> float:
         """The rate of a parameter by its name in the avatar, such as ``canonical.offsets``."""

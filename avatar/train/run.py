@@ -1,12 +1,16 @@
 """Steps in a folder: limits, checkpoints, events, and taking up what was stopped."""
 
 import json
+import math
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from jaxtyping import Float
+from torch import Tensor
 
 from avatar.checkpoint import newest_checkpoint, write_checkpoint
 
@@ -35,6 +39,11 @@ class Limits:
         by_steps = step / self.steps if self.steps else 0.0
         by_time = seconds / self.budget_seconds if self.budget_seconds else 0.0
         return min(1.0, max(by_steps, by_time))
+
+
+def psnr_of(mean_square: Float[Tensor, ""]) -> float:
+    """PSNR in dB of a mean squared difference of sRGB in [0, 1]; at most 100."""
+    return -10 * math.log10(max(float(mean_square), 1e-10))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from ..optimizer import Optimizer, has_finite_gradient
+from ..optimizer import Optimizer, check_rates, has_finite_gradient
 
 BETAS = (0.9, 0.99)
 
@@ -47,9 +47,7 @@ class WarmUp:
     climb: float = 0.198
 
     def __post_init__(self) -> None:
-        for name, value in vars(self).items():
-            if not value >= 0:
-                raise ValueError(f"WarmUp.{name}: expected zero or more, got {value}")
+        check_rates(self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,9 +68,7 @@ class InnerRates:
     warm_up: WarmUp | None = None
 
     def __post_init__(self) -> None:
-        for name in ("table", "nets", "colors", "sharpness"):
-            if not getattr(self, name) >= 0:
-                raise ValueError(f"InnerRates.{name}: expected zero or more, got {getattr(self, name)}")
+        check_rates(self)
 
     def of(self, parameter: str) -> float:
         """The rate of a parameter by its name in the module."""
