@@ -9,7 +9,7 @@ import torch
 
 ROOT = Path(__file__).resolve().parents[1]
 
-for name in ("configs", "tools"):
+for name in ("configs", "viewer", "tools"):
     if find_spec(f"avatar.{name}") is None:
         spec = spec_from_file_location(f"avatar.{name}", ROOT / name / "__init__.py")
         assert spec is not None

@@ -6,10 +6,10 @@ from avatar.checkpoint import newest_checkpoint
 from avatar.evaluate import Diagnosis, DiagnosisConfig, Findings, PictureCheck, cover, diagnose, sampled
 from avatar.evaluate.protocol import RenderFrame
 from avatar.model import Avatar
+from avatar.runs import is_own, read_record
 from avatar.structs import Capture
 
 from .console import progress, say
-from .runs import is_own, read_record
 
 PREFIX = "diagnosis_"  # of the files in a run's folder evaluation; the name of the split follows
 

@@ -10,14 +10,14 @@ from avatar.evaluate import ImageResult, Report, evaluate
 from avatar.evaluate.protocol import RenderFrame, pose_and_camera
 from avatar.model import Avatar
 from avatar.render import Device, RenderConfig, render
+from avatar.runs import capture_for, is_own
 from avatar.structs import Capture, Frame, Rendering
 
 from .console import progress, say
 from .device import use_device
 from .diagnosis import diagnose_splits
 from .page import print_means, write_page
-from .runs import is_own
-from .sources import capture_for, with_part
+from .sources import with_part
 from .surfaces import surface_of_frames, with_surfaces
 
 

@@ -10,10 +10,11 @@ from avatar import __version__
 from avatar.checkpoint import load_avatar, load_hybrid
 from avatar.export import to_viewer_axes, write_obj, write_ply
 from avatar.geometry import split_long_edges
+from avatar.runs import capture_for, chosen_motion
 from avatar.structs import Gaussians, Mesh
 
 from .console import say
-from .sources import capture_for, chosen_motion, rest_pose
+from .sources import rest_pose
 from .surfaces import posed_surface
 
 

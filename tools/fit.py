@@ -10,13 +10,14 @@ from avatar.captures import open_capture
 from avatar.checkpoint import load_field
 from avatar.model import FieldAvatar
 from avatar.render import Device
+from avatar.runs import RunRecord
 from avatar.structs import Capture, Split
 from avatar.train import FieldFit, FieldFitConfig, HybridFit, HybridFitConfig, Limits
 
 from ..configs import Recipe, make_recipe
 from .console import INTERRUPTED, say
 from .device import use_device
-from .runs import RunRecord, open_run
+from .runs import open_run
 from .sources import with_part
 from .training import train
 

@@ -9,13 +9,14 @@ from tyro.conf import FlagCreatePairsOff, OmitArgPrefixes, Positional
 
 from avatar.captures import open_capture
 from avatar.render import Device
+from avatar.runs import RunRecord
 from avatar.train import Limits
 from avatar.train.meta import FieldMetaFit, Ranks, joined_ranks
 
 from ..configs.field_prior import InnerRatesName, MethodName, field_prior
 from .console import INTERRUPTED, say
 from .device import use_device
-from .runs import RunRecord, open_run
+from .runs import open_run
 from .training import train
 
 

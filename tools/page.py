@@ -18,13 +18,12 @@ from avatar.evaluate.surface_page import SURFACE_COLUMNS
 from avatar.export import write_video
 from avatar.model import AnyAvatar, Avatar, FieldAvatar, HybridAvatar
 from avatar.render import RenderConfig, normal_map
+from avatar.runs import fitted_motion, is_own, read_record
 from avatar.structs import Capture, Frame
 from avatar.train import read_events
 
 from .console import console
 from .diagnosis import PREFIX, stored_findings
-from .runs import is_own, read_record
-from .sources import fitted_motion
 from .surfaces import surface_of_frames, with_surface_picture
 from .views import orbit_around, pictures
 

@@ -5,11 +5,11 @@ from pathlib import Path
 
 from avatar.checkpoint import load_avatar
 from avatar.render import Device, RenderConfig
+from avatar.runs import capture_for, chosen_motion
 
 from .console import say
 from .device import use_device
 from .parse import color, time_steps
-from .sources import capture_for, chosen_motion
 from .views import named_camera, orbit_around, pictures, turn_light, write_pictures
 
 FROZEN_FRAMES, ORBIT_HEIGHT_PX = 72, 640

@@ -1,54 +1,12 @@
-"""What a run folder holds besides checkpoints: which fit it is, and what the tools made of it."""
+"""What a run folder holds besides checkpoints, made ready for a fit."""
 
-import json
 import shutil
-from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from avatar.atomic import replacing
-from avatar.structs import Capture
+from avatar.runs import RECORD, RunRecord, read_record
 
-RECORD = "fit.json"  # the last of OURS to be deleted
+# RECORD is the last to be deleted.
 OURS = ("events.jsonl", ".events.*", ".fit.*", "evaluation", "report", "checkpoint-*", ".checkpoint-*.tmp", RECORD)
-
-
-@dataclass(frozen=True, kw_only=True)
-class RunRecord:
-    """Which fit a run folder holds.
-
-    Attributes:
-        recipe, seed: what was fitted, and from which random start.
-        capture, split: names of the pictures it was fitted to.
-        frame_rate_hz: time steps a second of the capture.
-    """
-
-    recipe: str
-    seed: int
-    capture: str
-    split: str
-    frame_rate_hz: float
-
-    def write(self, run: Path) -> None:
-        """Write it into the run folder."""
-        with replacing(run / RECORD) as temporary:
-            temporary.write_text(json.dumps(asdict(self), indent=1) + "\n")
-
-
-def read_record(run: Path) -> RunRecord | None:
-    """The record of a run folder, or None for a lone checkpoint. ValueError names a broken one."""
-    path = run / RECORD
-    if not path.is_file():
-        return None
-    try:
-        return RunRecord(**json.loads(path.read_text()))
-    except (ValueError, TypeError) as error:
-        raise ValueError(f"{path}: not the record of a run ({error}); fit again with --overwrite") from error
-
-
-def is_own(run: Path, capture: Capture) -> bool:
-    """Whether this is the capture that the run was fitted to, whose single frames it knows."""
-    record = read_record(run)
-    return record is None or record.capture == capture.name
 
 
 def open_run(run: Path, record: RunRecord, overwrite: bool) -> None:

@@ -13,10 +13,9 @@ from avatar.deform import LightField
 from avatar.export import write_png, write_video
 from avatar.model import AnyAvatar, Avatar
 from avatar.render import RenderConfig, framing_distance, orbit, render
-from avatar.structs import Camera, Capture, Pose
+from avatar.structs import Camera, Capture, Pose, facing
 
 from .console import progress
-from .motion import facing
 
 CLOTHES_M = 0.05  # what hair and clothes may add around the body
 

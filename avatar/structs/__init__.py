@@ -25,6 +25,7 @@ from .capture import Capture, Split
 from .frame import Frame
 from .gaussians import Binding, Gaussians
 from .mesh import Mesh
+from .motion import Motion, facing
 from .moving import map_tensors
 from .radiance_field import FieldShape, RadianceField, RayColors, RaySamples, Warped
 from .rendering import Rendering
@@ -41,6 +42,7 @@ __all__ = [
     "Frame",
     "Gaussians",
     "Mesh",
+    "Motion",
     "Pose",
     "RadianceField",
     "RayColors",
@@ -50,5 +52,6 @@ __all__ = [
     "Shape",
     "Split",
     "Warped",
+    "facing",
     "map_tensors",
 ]

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tools.runs import RunRecord, open_run, read_record
+from avatar.runs import RunRecord, read_record
+from tools.runs import open_run
 
 RECORD = RunRecord(recipe="hybrid", seed=0, capture="dancer", split="train", frame_rate_hz=8.0)
 

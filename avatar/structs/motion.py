@@ -8,7 +8,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from avatar.geometry import matrices_from_quats, slerp
-from avatar.structs import Pose
+
+from .body import Pose
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

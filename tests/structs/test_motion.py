@@ -6,8 +6,7 @@ import pytest
 import torch
 
 from avatar.geometry import quats_from_axis_angles
-from avatar.structs import Pose
-from tools.motion import Motion, facing
+from avatar.structs import Motion, Pose, facing
 
 
 @pytest.fixture
