@@ -80,6 +80,11 @@ class ControlGraph(nn.Module):
         """The rotation that every vertex makes: the blend of its nodes' rotation vectors."""
         return matrices_from_axis_angles(self.to_vertices(self._field(coefficients)[:, 3:6] * _TURN_RAD))
 
+    def scaled_modes(self) -> Float[Tensor, "k m 12"]:
+        """What a coefficient of one does to every node: shift in metres, rotation vector in radians, strain."""
+        scales = self.modes.new_tensor([_SHIFT_M] * 3 + [_TURN_RAD] * 3 + [_STRAIN] * 6)
+        return self.modes * scales
+
     def forward(self, gaussians: Gaussians, coefficients: Float[Tensor, " k"]) -> Gaussians:
         """Gaussians on the template moved in the canonical pose; their covariances by the same linear map."""
         assert gaussians.binding is not None

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from scipy.spatial import KDTree
 from torch import Tensor, nn
 
@@ -104,6 +104,19 @@ class Correctives(nn.Module):
     def _field(self, pose: Pose) -> Float[Tensor, "m 6"]:
         return (self.coefficients(pose) @ self.modes.flatten(1)).view(self.modes.shape[1:])
 
+    def scaled_modes(self) -> Float[Tensor, "k m 6"]:
+        """What a coefficient of one does at every control point: offset in metres, then sRGB."""
+        scales = self.modes.new_tensor([_OFFSET_SCALE_M] * 3 + [_COLOR_SCALE] * 3)
+        return self.modes * scales
+
+    def influences(self, binding: Binding) -> tuple[Int[Tensor, "n 4"], Float[Tensor, "n 4"]]:
+        """The control points around what is bound, and how much each counts; rows sum to one."""
+        vertices, corners = binding.template.vertices, binding.template.faces[binding.triangles]
+        points = sum_weighted_rows(vertices, corners, binding.barycentrics).detach()
+        distances, ids = _nearest(points, self.control_points)
+        weights = 1 / (distances + 5e-3).square()
+        return ids, weights / weights.sum(1, keepdim=True)
+
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "Correctives":
         self._interpolation = None
         return super()._apply(fn, recurse)
@@ -111,12 +124,7 @@ class Correctives(nn.Module):
     def _interpolate(self, binding: Binding) -> SparseMap:
         """The map from control points to Gaussians; made again when the binding changes."""
         if self._interpolation is None or self._interpolation[0] is not binding:
-            vertices, corners = binding.template.vertices, binding.template.faces[binding.triangles]
-            points = sum_weighted_rows(vertices, corners, binding.barycentrics).detach()
-            distances, ids = _nearest(points, self.control_points)
-            weights = 1 / (distances + 5e-3).square()
-            weights = weights / weights.sum(1, keepdim=True)
-            self._interpolation = (binding, SparseMap(ids, weights, len(self.control_points)))
+            self._interpolation = (binding, SparseMap(*self.influences(binding), len(self.control_points)))
         return self._interpolation[1]
 
 
