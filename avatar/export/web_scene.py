@@ -70,6 +70,7 @@ def web_scene(avatar: HybridAvatar, name: str) -> bytes:
         "covariance": deform.config.covariance,
         "light": {type(None): "none", LightField: "field"}.get(type(deform.light), "normal"),
         "feature_limit": deform.correctives.config.feature_limit if deform.correctives else 0.0,
+        "feature_reach": deform.correctives.regression.reach if deform.correctives else 0.0,
         "shape": ranges,
     }
     return _file({**tensors, **shape}, description)
@@ -159,7 +160,7 @@ def _corrective_tensors(correctives: Correctives) -> dict[str, Tensor]:
         "pose.mean_quats": features.mean_quats,
         "pose.mean": features.mean,
         "pose.directions": features.directions / features.spread[:, None],
-        "pose.known_features": regression.known_features / regression.reach,
+        "pose.known_features": regression.known_features,
         "pose.inverse": regression.by_pose,
         "pose.pivots": correctives.encoder(regression.known_features) + correctives.codes,
     }

@@ -39,6 +39,7 @@ export interface Scene {
   readonly covariance: "rotation" | "jacobian";
   readonly light: "none" | "normal" | "field";
   readonly featureLimit: number;
+  readonly featureReach: number;
   readonly shape: readonly ShapeRange[];
   readonly splats: BoundPoints & { quats: Float32Array; scales: Float32Array; opacities: Float32Array };
   readonly surface: BoundPoints & { faces: Int32Array };
@@ -121,6 +122,7 @@ export function readScene(buffer: ArrayBuffer): Scene {
     covariance: about.covariance as Scene["covariance"],
     light: about.light as Scene["light"],
     featureLimit: about.feature_limit as number,
+    featureReach: about.feature_reach as number,
     shape: about.shape as ShapeRange[],
     splats: {
       ...pointsOf(file, "splats"),
