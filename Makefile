@@ -9,7 +9,7 @@ RUN ?= runs/demo
 SECONDS_TO_FIT ?= 60
 export OMP_WAIT_POLICY = PASSIVE
 
-.PHONY: demo test check install sanitize cross-check gpu-check clean
+.PHONY: demo test check install viewer node-tools sanitize cross-check gpu-check clean
 
 install: $(VENV)/.installed
 
@@ -31,8 +31,22 @@ check: install
 	$(BIN)/lint-imports
 	$(BIN)/pyright --pythonpath $(BIN)/python
 
-test: check
+test: check node-tools
 	$(BIN)/python -m pytest -q
+
+# The page of the viewer. What this builds is committed: only who changes viewer/page needs Node.
+viewer: node-tools
+	cd viewer && npm run build
+
+# With Node at hand the tests also check types and files by the tools of the web; a Chromium tries the page itself.
+NODE_TOOLS := viewer/node_modules/.installed
+node-tools:
+	@if command -v npm > /dev/null; then $(MAKE) --no-print-directory $(NODE_TOOLS) && cd viewer && npm run --silent check; \
+		else echo "npm is not installed: tests that need it are skipped"; fi
+
+$(NODE_TOOLS): viewer/package-lock.json
+	cd viewer && npm ci --no-audit --no-fund --loglevel=error
+	touch $@
 
 # The engine with the address and undefined-behaviour sanitizers under its own tests, and its pool under the thread sanitizer.
 SANITIZED := build/sanitize
