@@ -22,6 +22,7 @@ Gaussians, ``k`` harmonics or influences, ``h w`` image, ``r`` rays, ``s`` sampl
 from .body import Body, Pose, Shape
 from .camera import Box, Camera
 from .capture import Capture, Split
+from .clip import Clip, Skeleton
 from .frame import Frame
 from .gaussians import Binding, Gaussians
 from .mesh import Mesh
@@ -38,6 +39,7 @@ __all__ = [
     "Box",
     "Camera",
     "Capture",
+    "Clip",
     "FieldShape",
     "Frame",
     "Gaussians",
@@ -50,6 +52,7 @@ __all__ = [
     "Rendering",
     "Scene",
     "Shape",
+    "Skeleton",
     "Split",
     "Warped",
     "facing",

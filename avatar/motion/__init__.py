@@ -1,0 +1,22 @@
+"""Motions of other skeletons: files to clips, and clips to the poses of a skeleton of ours."""
+
+from .files import MAX_BYTES, MotionError
+from .ground import TouchPoints, ground_height
+from .joint_names import body_parts
+from .reader import SUFFIXES, read_clip, read_clip_bytes
+from .retarget import RetargetConfig, Retargeted, RetargetReport, retarget
+
+__all__ = [
+    "MAX_BYTES",
+    "SUFFIXES",
+    "MotionError",
+    "RetargetConfig",
+    "RetargetReport",
+    "Retargeted",
+    "TouchPoints",
+    "body_parts",
+    "ground_height",
+    "read_clip",
+    "read_clip_bytes",
+    "retarget",
+]
