@@ -14,5 +14,5 @@ export default defineConfig({
       output: { entryFileNames: "viewer.js", assetFileNames: "viewer[extname]", chunkFileNames: "[name].js" },
     },
   },
-  worker: { format: "es" },
+  worker: { format: "iife" } // one file that a page on a disk may start too,
 });

@@ -1,0 +1,134 @@
+// A scene on the GPU: its layers, and the pose and shape that they show.
+
+import type { WebGLRenderer } from "three";
+
+import { type LightUniforms, lightUniforms } from "./draw/light";
+import { placePoints } from "./draw/points";
+import { SplatLayer } from "./draw/splats";
+import { SurfaceLayer } from "./draw/surface";
+import { SkeletonLayer } from "./draw/surroundings";
+import { floatTable } from "./draw/table";
+import type { Pose, Scene } from "./data/scene";
+import { coefficientsOf, timesMatrix } from "./pose/correctives";
+import { nodeMotions } from "./pose/graph";
+import { jointRows, moved } from "./pose/kinematics";
+import { restMeans, type Shaped, shapedTo } from "./pose/shape";
+
+export type Skinning = "learned" | "lbs" | "dqs";
+
+const FRACTIONS = { learned: null, lbs: 0, dqs: 1 } as const;
+const SAMPLE = 7; // every so many vertices tell how large a person is
+
+/** Everything that belongs to one scene; `dispose` frees it. */
+export class Person {
+  readonly splats: SplatLayer;
+  readonly surface: SurfaceLayer;
+  readonly skeleton: SkeletonLayer;
+  private readonly light: LightUniforms;
+  private readonly poseTable;
+  private readonly field: Float64Array;
+  private shaped: Shaped;
+  private rows: Float64Array = new Float64Array(0);
+  private root = [0, 0, 0];
+
+  constructor(
+    renderer: WebGLRenderer,
+    readonly scene: Scene,
+  ) {
+    const controls = scene.tensors.get("correctives.modes")?.shape[1] ?? 0;
+    const nodes = scene.tensors.get("graph.nodes")?.shape[0] ?? 0;
+    this.field = new Float64Array(6 * controls);
+    this.poseTable = floatTable(4 * scene.parents.length + 2 * controls + 3 * nodes);
+    this.light = lightUniforms(scene);
+    const uniforms = { ...this.light.uniforms, pose: { value: this.poseTable.texture } };
+    this.splats = new SplatLayer(renderer, scene, uniforms);
+    this.surface = new SurfaceLayer(scene, uniforms);
+    this.skeleton = new SkeletonLayer(scene.parents);
+    this.shaped = shapedTo(scene, []);
+    this.place("learned");
+  }
+
+  /** The pose before anybody sets one. */
+  restPose(): Pose {
+    const localQuats = Float32Array.from({ length: 4 * this.scene.parents.length }, (_, k) => (k % 4 === 0 ? 1 : 0));
+    return { localQuats, rootPosition: this.scene.jointsRest.slice(0, 3), coefficients: null };
+  }
+
+  setShape(values: readonly number[], skinning: Skinning): void {
+    this.shaped = shapedTo(this.scene, values);
+    this.place(skinning);
+  }
+
+  /** Writes where all points are at rest. */
+  place(skinning: Skinning): void {
+    for (const [layer, points] of [[this.splats, this.scene.splats], [this.surface, this.scene.surface]] as const) {
+      placePoints(layer.tables, points, restMeans(points, this.shaped.vertices), FRACTIONS[skinning]);
+    }
+  }
+
+  /** All that a pose means to the GPU: matrices of the joints, what the control points add, what the nodes do. */
+  setPose(pose: Pose): void {
+    const { scene, shaped } = this;
+    const skeleton = { parents: scene.parents, jointsRest: shaped.jointsRest };
+    const [x, y, z] = pose.rootPosition;
+    this.root = [x, y, z + shaped.rise];
+    this.rows = jointRows(skeleton, pose.localQuats, this.root);
+    const { texture, values } = this.poseTable;
+    values.set(this.rows);
+    const coefficients = pose.coefficients ?? coefficientsOf(scene, pose.localQuats);
+    if (coefficients) {
+      this.putControls(coefficients, values.subarray(this.rows.length));
+      const motions = nodeMotions(scene, coefficients);
+      if (motions) putNodes(motions, values.subarray(this.rows.length + (this.field.length / 6) * 8));
+    }
+    texture.needsUpdate = true;
+    this.light.stand(this.root);
+    this.skeleton.pose(skeleton, this.rows);
+  }
+
+  /** Where the root stands, metres. */
+  get rootPlace(): readonly number[] {
+    return this.root;
+  }
+
+  /** Where the person looks, horizontally: bodies at rest face -Y. */
+  get facing(): [number, number] {
+    const [x, y] = [-this.rows[1], -this.rows[5]];
+    const length = Math.hypot(x, y);
+    return length > 0.1 ? [x / length, y / length] : [0, -1];
+  }
+
+  /** Some points of the person in the world, to know how large a picture they need: moved by their strongest joints. */
+  *outline(): Generator<number[]> {
+    const { count, means, jointIds, jointsPerPoint } = this.scene.surface;
+    for (let point = 0; point < count; point += SAMPLE) {
+      yield moved(this.rows, jointIds[jointsPerPoint * point], means, point);
+    }
+  }
+
+  dispose(): void {
+    for (const layer of [this.splats, this.surface, this.skeleton, this.poseTable.texture]) layer.dispose();
+    this.light.uniforms.light_net?.value.dispose();
+  }
+
+  private putControls(coefficients: ArrayLike<number>, to: Float32Array): void {
+    const modes = this.scene.tensors.get("correctives.modes")!.values;
+    const field = timesMatrix(coefficients, modes, this.field.length, this.field);
+    for (let from = 0, place = 0; from < field.length; from += 6, place += 8) {
+      for (let k = 0; k < 3; k++) {
+        to[place + k] = field[from + k];
+        to[place + 4 + k] = field[from + 3 + k];
+      }
+    }
+  }
+}
+
+/** Three rows of a 3 x 4 matrix each. */
+function putNodes(motions: Float64Array, to: Float32Array): void {
+  for (let node = 0; node < motions.length; node += 12) {
+    for (let r = 0; r < 3; r++) {
+      for (let c = 0; c < 3; c++) to[node + 4 * r + c] = motions[node + 3 * r + c];
+      to[node + 4 * r + 3] = motions[node + 9 + r];
+    }
+  }
+}
