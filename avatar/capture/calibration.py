@@ -1,6 +1,7 @@
-"""Camera tables of the ZJU-MoCap layout, as pickled ``annots.npy`` or as ``cameras.json``, to house cameras."""
+"""One camera as some file has it, checked, and as the house has it; the tables of the ZJU-MoCap layout."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, assert_never
 
@@ -11,12 +12,17 @@ from jaxtyping import Float
 from avatar.structs import Camera
 
 from .errors import CaptureError
+from .picture_files import MAX_PIXELS
 from .tables import field, floats, integer, sequence, table
 
 PixelOrigin = Literal["corner", "centre"]
 
 # Some sets store rotations with few digits, so they are projected to SO(3); further off than this is a mistake.
 ROTATION_TOLERANCE = 1e-2
+LARGEST = 1e6
+LARGEST_SIDE = 65535
+# How many coefficients OpenCV's lens models take: k1 k2 p1 p2 (k3 (k4 k5 k6)), and k1 k2 k3 k4 of a fisheye.
+BROWN_COUNTS, FISHEYE_COUNT = (0, 1, 2, 4, 5, 8), 4
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -25,19 +31,73 @@ class Calibration:
 
     Attributes:
         name: the camera's name.
-        intrinsics_px: the 3 x 3 matrix; where pixel (0, 0) lies is the capture's ``pixel_origin``.
+        intrinsics_px: the 3 x 3 matrix; where pixel (0, 0) lies is the capture's ``pixel_origin``. Files of
+            ``camera_files`` are converted when they are read: theirs is "corner".
         camera_from_world: rigid transform from world to camera.
-        distortion: OpenCV's k1 k2 p1 p2 k3.
+        distortion: OpenCV's k1 k2 p1 p2 k3, or those and k4 k5 k6; k1 to k4 of a fisheye.
         size: height and width in pixels where the table says, else None.
+        is_fisheye: whether the distortion is that of OpenCV's fisheye model.
     """
 
     name: str
     intrinsics_px: Float[np.ndarray, "3 3"]
     camera_from_world: Float[np.ndarray, "4 4"]
-    distortion: Float[np.ndarray, "5"]
+    distortion: Float[np.ndarray, " d"]
     size: tuple[int, int] | None = None
+    is_fisheye: bool = False
 
-    def camera(self, height: int, width: int, pixel_origin: PixelOrigin) -> Camera:
+    @classmethod
+    def checked(
+        cls,
+        name: str,
+        path: Path,
+        *,
+        intrinsics_px: Float[np.ndarray, "3 3"],
+        camera_from_world: Float[np.ndarray, "3 4"],
+        distortion: Sequence[float] | np.ndarray = (),
+        size: tuple[int, int] | None = None,
+        is_fisheye: bool = False,
+    ) -> "Calibration":
+        """A camera of the file ``path``; CaptureError says what is no pinhole camera, no rotation, or out of range.
+
+        Missing coefficients of the distortion are zero.
+        """
+        numbers = np.array(distortion, np.float64).ravel()
+        if (len(numbers) != FISHEYE_COUNT) if is_fisheye else (len(numbers) not in BROWN_COUNTS):
+            expected = FISHEYE_COUNT if is_fisheye else "1, 2, 4, 5 or 8"
+            raise CaptureError(path, f"{name}: distortion: expected {expected} numbers, got {len(numbers)}")
+        if not (np.abs(camera_from_world) < LARGEST).all() or not (np.abs(numbers) < LARGEST).all():
+            raise CaptureError(path, f"{name}: expected finite numbers below {LARGEST:g}; calibrate again, in metres")
+        transform = np.eye(4)
+        transform[:3, :3] = _rotation(camera_from_world[:, :3], name, path)
+        transform[:3, 3] = camera_from_world[:, 3]
+        return cls(
+            name=name,
+            intrinsics_px=_intrinsics(intrinsics_px, name, path),
+            camera_from_world=transform,
+            distortion=np.pad(numbers, (0, max(0, 5 * (not is_fisheye) - len(numbers)))),
+            size=None if size is None else _size(size, name, path),
+            is_fisheye=is_fisheye,
+        )
+
+    @property
+    def centre_world(self) -> Float[np.ndarray, "3"]:
+        """Optical centre in the world."""
+        return -self.camera_from_world[:3, :3].T @ self.camera_from_world[:3, 3]
+
+    def scaled_world(self, factor: float) -> "Calibration":
+        """The same camera in a world ``factor`` times as large."""
+        transform = self.camera_from_world.copy()
+        transform[:3, 3] *= factor
+        return replace(self, camera_from_world=transform)
+
+    def turned(self, house_from_world: Float[np.ndarray, "3 3"]) -> "Calibration":
+        """The same camera in a turned world."""
+        transform = self.camera_from_world.copy()
+        transform[:3, :3] = transform[:3, :3] @ house_from_world.T
+        return replace(self, camera_from_world=transform)
+
+    def camera(self, height: int, width: int, pixel_origin: PixelOrigin = "corner") -> Camera:
         """The house camera: pixel centres at .5, so half a pixel is added where the table puts them at integers."""
         intrinsics = self.intrinsics_px.copy()
         match pixel_origin:
@@ -75,27 +135,34 @@ def _calibration(entry: dict[str, object], name: str, path: Path) -> Calibration
         if "T_m" in entry
         else floats(field(entry, "T", path, name), (3,), path, f"{name}: T") / 1000.0
     )
-    camera_from_world = np.eye(4)
-    camera_from_world[:3, :3] = _rotation(floats(field(entry, "R", path, name), (3, 3), path, f"{name}: R"), name, path)
-    camera_from_world[:3, 3] = translation
+    rotation = floats(field(entry, "R", path, name), (3, 3), path, f"{name}: R")
     size = None
     if "width" in entry or "height" in entry:
         height, width = (
-            integer(field(entry, key, path, name), path, f"{name}: {key}", 1, 65535) for key in ("height", "width")
+            integer(field(entry, key, path, name), path, f"{name}: {key}", 1, LARGEST_SIDE)
+            for key in ("height", "width")
         )
         size = (height, width)
-    return Calibration(
-        name=name,
-        intrinsics_px=_intrinsics(floats(field(entry, "K", path, name), (3, 3), path, f"{name}: K"), name, path),
-        camera_from_world=camera_from_world,
-        distortion=floats(entry["D"], (5,), path, f"{name}: D") if "D" in entry else np.zeros(5),
+    return Calibration.checked(
+        name,
+        path,
+        intrinsics_px=floats(field(entry, "K", path, name), (3, 3), path, f"{name}: K"),
+        camera_from_world=np.column_stack([rotation, translation]),
+        distortion=floats(entry["D"], (5,), path, f"{name}: D") if "D" in entry else (),
         size=size,
     )
 
 
+def _size(size: tuple[int, int], name: str, path: Path) -> tuple[int, int]:
+    if not all(1 <= side <= LARGEST_SIDE for side in size) or size[0] * size[1] > MAX_PIXELS:
+        raise CaptureError(path, f"{name}: expected a picture of 1 to {MAX_PIXELS} pixels, got {size[1]} x {size[0]}")
+    return size
+
+
 def _intrinsics(matrix: Float[np.ndarray, "3 3"], name: str, path: Path) -> Float[np.ndarray, "3 3"]:
     fixed = matrix[[0, 1, 2, 2, 2], [1, 0, 0, 1, 2]]
-    if matrix[0, 0] <= 0 or matrix[1, 1] <= 0 or np.abs(fixed - [0, 0, 0, 0, 1]).max() > 1e-6:
+    is_pinhole = np.abs(fixed - [0, 0, 0, 0, 1]).max() <= 1e-6 and matrix[0, 0] > 0 and matrix[1, 1] > 0
+    if not is_pinhole or np.abs(matrix).max() > LARGEST:
         raise CaptureError(
             path, f"{name}: K: expected [[fx, 0, cx], [0, fy, cy], [0, 0, 1]] with positive focal lengths"
         )

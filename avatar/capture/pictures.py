@@ -73,13 +73,16 @@ class PictureFiles:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Lens:
-    """What ``cv2.undistort`` needs: intrinsics with pixel centres at integers, and k1 k2 p1 p2 k3."""
+    """What OpenCV needs to undo distortion: intrinsics with pixel centres at integers, and the model's coefficients."""
 
     intrinsics_px: Float[np.ndarray, "3 3"]
-    distortion: Float[np.ndarray, "5"]
+    distortion: Float[np.ndarray, " d"]
+    is_fisheye: bool = False
 
     def undistort(self, pixels: UInt8[np.ndarray, "h w *d"]) -> UInt8[np.ndarray, "h w *d"]:
         """The picture that the same camera would take without distortion."""
+        if self.is_fisheye:
+            return cv2.fisheye.undistortImage(pixels, self.intrinsics_px, self.distortion, Knew=self.intrinsics_px)
         return cv2.undistort(pixels, self.intrinsics_px, self.distortion)
 
 
