@@ -13,7 +13,7 @@ import tempfile
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Final, Literal
+from typing import IO, Final, Literal
 
 from avatar.atomic import replacing
 
@@ -88,13 +88,16 @@ def _download(npm: str | None, folder: Path) -> Path:
 def _from_npm(content: bytes, name: str) -> dict[PoseModel, bytes]:
     files: dict[PoseModel, str] = {**POSE_FILES, "detector": NPM_DETECTOR}
     with tarfile.open(fileobj=io.BytesIO(verified(content, NPM_SHA256, name))) as tar:
-        members = {model: tar.extractfile(f"package/{file}") for model, file in files.items()}
+        members: dict[PoseModel, IO[bytes] | None] = {
+            model: tar.extractfile(f"package/{file}") for model, file in files.items()
+        }
         return {model: stream.read() for model, stream in members.items() if stream is not None}
 
 
 def _from_wheel(content: bytes) -> dict[PoseModel, bytes]:
     modules: dict[PoseModel, str] = {"detector": "pose_detection", "full": "pose_landmark"}
     with zipfile.ZipFile(io.BytesIO(verified(content, PIP_SHA256, PIP_PACKAGE))) as wheel:
-        return {
+        models: dict[PoseModel, bytes] = {
             model: wheel.read(f"mediapipe/modules/{module}/{POSE_FILES[model]}") for model, module in modules.items()
         }
+    return models
