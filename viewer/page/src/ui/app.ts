@@ -1,0 +1,125 @@
+// The page from its first moment: which run, how far it has loaded, what went wrong; then the viewer.
+
+import type { RunInfo, Source } from "../data/source";
+import type { StageApi } from "../stage";
+import { readPlace, writePlace } from "./address";
+import { button, el, icon } from "./dom";
+import { Session, type Opened } from "./session";
+import { applyTheme } from "./theme";
+import { showViewer } from "./viewer";
+
+const MEGABYTE = 1e6;
+
+export class App {
+  private close: (() => void) | null = null;
+
+  constructor(
+    private readonly root: HTMLElement,
+    private readonly source: Source,
+    private readonly createStage: (canvas: HTMLCanvasElement) => StageApi,
+  ) {}
+
+  async start(): Promise<void> {
+    applyTheme();
+    addEventListener("hashchange", () => void this.start());
+    if (!hasWebGl2()) {
+      const what = "This browser has no WebGL 2, which draws the avatar.";
+      this.fail(what, "Use a current Chrome, Edge, Firefox or Safari and switch on hardware acceleration.", null);
+      return;
+    }
+    await this.attempt(async () => {
+      this.wait("Looks for runs…");
+      const runs = await this.source.runs();
+      const asked = readPlace().run;
+      const run = runs.find(({ name }) => name === asked) ?? (runs.length === 1 && asked === null ? runs[0] : null);
+      if (run) await this.open(run, runs);
+      else this.choose(runs, asked);
+    });
+  }
+
+  private async open(run: RunInfo, runs: readonly RunInfo[]): Promise<void> {
+    if (run.problem !== null) {
+      this.fail(`${run.name} cannot be shown.`, run.problem, ["All runs", () => this.choose(runs, null)]);
+      return;
+    }
+    const opened = await this.load(run);
+    const canvas = el("canvas", { class: "stage", tabindex: 0, "aria-label": `${run.name}, a person in 3D` });
+    this.leave();
+    const shown = showViewer({
+      root: this.root,
+      canvas,
+      makeSession: (say) => new Session(this.createStage(canvas), this.source, opened, say),
+      toRuns: runs.length > 1 ? () => this.choose(runs, null) : null,
+    });
+    this.close = shown;
+  }
+
+  private async load(run: RunInfo): Promise<Opened> {
+    const bar = el("progress", { "aria-label": "Loaded" });
+    const count = el("p", { class: "hint", role: "status" }, "Asks for the avatar…");
+    this.card(el("h1", {}, run.name), bar, count);
+    const megabytes = (bytes: number): string => (bytes / MEGABYTE).toFixed(1);
+    const scene = await this.source.scene(run.name, (loaded, total) => {
+      if (total) [bar.max, bar.value] = [total, loaded];
+      count.textContent = `${megabytes(loaded)}${total ? ` of ${megabytes(total)}` : ""} MB`;
+    });
+    count.textContent = "Looks for motions and pictures…";
+    const [motions, capture, metrics, events] = await Promise.all([
+      this.source.motions(run.name),
+      this.source.capture(run.name),
+      this.source.metrics(run.name),
+      this.source.events(run.name),
+    ]);
+    return { run, scene, motions, capture, metrics, events };
+  }
+
+  private choose(runs: readonly RunInfo[], missing: string | null): void {
+    writePlace({});
+    const rows = runs.map((run) => {
+      const facts = [run.capture, run.recipe, run.step ? `step ${run.step.toLocaleString("en")}` : null];
+      const gaussians = run.numGaussians ? `${run.numGaussians.toLocaleString("en")} Gaussians` : null;
+      const text = run.problem ?? [...facts, gaussians].filter(Boolean).join(" · ");
+      const row = button("", () => void this.attempt(() => this.open(run, runs)), { class: "row" });
+      row.append(el("span", {}, run.name, run.isFitting ? el("span", { class: "badge" }, "fitting") : null));
+      row.append(el("small", { class: run.problem ? "problem" : "" }, text));
+      return row;
+    });
+    const none = el("p", {}, "No runs in this folder yet. Make one with ", el("code", {}, "avatar fit"), ".");
+    const gone = missing ? el("p", { class: "problem" }, `There is no run called ${missing} here.`) : null;
+    this.card(el("h1", {}, "Runs"), gone, rows.length ? el("div", { class: "list" }, ...rows) : none);
+  }
+
+  private async attempt(action: () => Promise<void>): Promise<void> {
+    try {
+      await action();
+    } catch (error) {
+      console.warn(error);
+      const why = error instanceof Error ? error.message : String(error);
+      this.fail("That did not work.", why, ["Try again", () => void this.start()]);
+    }
+  }
+
+  private fail(what: string, why: string, way: readonly [string, () => void] | null): void {
+    this.card(el("h1", {}, what), el("p", { role: "alert" }, why), way && button(...way, { class: "primary" }));
+  }
+
+  private wait(text: string): void {
+    this.card(el("p", { class: "hint", role: "status" }, text));
+  }
+
+  private card(...children: (Node | null)[]): void {
+    this.leave();
+    this.root.replaceChildren(
+      el("main", { class: "opening" }, el("p", { class: "brand" }, icon("frame"), "avatar"), el("div", { class: "card" }, ...children)),
+    );
+  }
+
+  private leave(): void {
+    this.close?.();
+    this.close = null;
+  }
+}
+
+function hasWebGl2(): boolean {
+  return document.createElement("canvas").getContext("webgl2") !== null;
+}
