@@ -1,10 +1,12 @@
 """What a run folder says about its fit, and where the motions of its avatar come from."""
 
 import json
-from dataclasses import asdict, dataclass
+import math
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from avatar.atomic import replacing
+from avatar.capture import PictureConfig
 from avatar.captures import open_capture
 from avatar.model import Avatar
 from avatar.structs import Capture, Motion
@@ -21,6 +23,7 @@ class RunRecord:
         recipe, seed: what was fitted, and from which random start.
         capture, split: names of the pictures it was fitted to.
         frame_rate_hz: time steps a second of the capture.
+        capture_folder: where the pictures were then. They may have moved since, so it does not tell fits apart.
     """
 
     recipe: str
@@ -28,6 +31,12 @@ class RunRecord:
     capture: str
     split: str
     frame_rate_hz: float
+    capture_folder: str | None = field(default=None, compare=False)
+
+    def __post_init__(self) -> None:
+        names = (self.recipe, self.capture, self.split, self.capture_folder or "")
+        if not all(isinstance(name, str) for name in names) or not 0 < self.frame_rate_hz < math.inf:
+            raise ValueError("RunRecord: expected names that are text and a positive frame_rate_hz, got others")
 
     def write(self, run: Path) -> None:
         """Write it into the run folder."""
@@ -42,7 +51,7 @@ def read_record(run: Path) -> RunRecord | None:
         return None
     try:
         return RunRecord(**json.loads(path.read_text()))
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise ValueError(f"{path}: not the record of a run ({error}); fit again with --overwrite") from error
 
 
@@ -52,9 +61,11 @@ def is_own(run: Path, capture: Capture) -> bool:
     return record is None or record.capture == capture.name
 
 
-def capture_for(avatar: Avatar, folder: Path, split: str | None = None) -> Capture:
+def capture_for(
+    avatar: Avatar, folder: Path, split: str | None = None, pictures: PictureConfig | None = None
+) -> Capture:
     """The capture in ``folder``, like ``open_capture``, with poses of the avatar's skeleton; ValueError without."""
-    capture = open_capture(folder, split, rigs=(avatar.rig,))
+    capture = open_capture(folder, split, pictures, rigs=(avatar.rig,))
     if capture.rig != avatar.rig:
         raise ValueError(f"{folder}: has poses of the skeleton {capture.rig!r}, but the avatar moves by {avatar.rig!r}")
     return capture

@@ -81,7 +81,12 @@ def run(config: FitCommand) -> None:
     cameras = len(capture.split(part).camera_ids) if config.prior else None
     recipe = make_recipe(config.recipe, config.seed, config.refine, cameras)
     record = RunRecord(
-        recipe=config.recipe, seed=config.seed, capture=capture.name, split=part, frame_rate_hz=capture.frame_rate_hz
+        recipe=config.recipe,
+        seed=config.seed,
+        capture=capture.name,
+        split=part,
+        frame_rate_hz=capture.frame_rate_hz,
+        capture_folder=str(config.capture.resolve()),
     )
     begins_with = _field_of(config)
     limits = config.limits

@@ -1,0 +1,53 @@
+"""Motions of a run: the poses that its avatar was fitted to, and all poses of its capture."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from avatar.model import HybridAvatar
+from avatar.motion import RetargetReport
+from avatar.runs import chosen_motion
+from avatar.structs import Capture, Motion
+
+from .contract import MotionInfo
+from .runs import RunFolder
+
+FITTED, CAPTURED = "fitted", "captured"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class NamedMotion:
+    """A motion, what its user calls it, and lines for them."""
+
+    name: str
+    motion: Motion
+    notes: Sequence[str] = ()
+
+
+def motions_of(run: RunFolder, avatar: HybridAvatar, capture: Capture | None) -> dict[str, NamedMotion]:
+    """The motions by id; that of the capture only where it has other poses than the avatar was fitted to."""
+    fitted = chosen_motion(avatar, run.path, None)
+    found = {FITTED: NamedMotion(name="Fitted poses", motion=fitted)}
+    if capture is not None:
+        captured = chosen_motion(avatar, run.path, capture)
+        if captured.frame_ids != fitted.frame_ids or not captured.is_own:
+            found[CAPTURED] = NamedMotion(name=f"All poses of {capture.name}", motion=captured)
+    return found
+
+
+def motion_infos(motions: Mapping[str, NamedMotion]) -> list[MotionInfo]:
+    """What a list of motions shows."""
+    return [
+        MotionInfo(id=key, name=named.name, num_frames=len(motion.frame_ids), frame_rate_hz=motion.pace_hz)
+        for key, named in motions.items()
+        if (motion := named.motion)
+    ]
+
+
+def report_lines(report: RetargetReport) -> list[str]:
+    """What became of the joints of a motion file, line by line."""
+    lines = [f"{report.frames} time steps at {report.frame_rate_hz:g} a second", *report.notes]
+    if report.unmapped_source:
+        lines.append(f"Joints of the file that move nothing: {', '.join(report.unmapped_source)}")
+    if report.resting_target:
+        lines.append(f"Joints of the avatar that rest: {', '.join(report.resting_target)}")
+    return lines
