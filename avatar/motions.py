@@ -27,14 +27,14 @@ def motion_from_file(avatar: Avatar, path: Path, config: RetargetConfig | None =
     It keeps its heading, starts where the avatar stood in its capture, and stands on the same ground. Raises
     FileNotFoundError, and ValueError of one line that names the file when it is broken or nobody's motion.
     """
-    return motion_from_clip(avatar, read_clip(path), config)
+    return motion_from_clip(avatar, read_clip(path, config and config.frame_rate_hz), config)
 
 
 def motion_from_bytes(
     avatar: Avatar, name: str, content: bytes, config: RetargetConfig | None = None
 ) -> tuple[Motion, RetargetReport]:
     """The same from the content of a file called ``name``, such as somebody uploads."""
-    return motion_from_clip(avatar, read_clip_bytes(name, content), config)
+    return motion_from_clip(avatar, read_clip_bytes(name, content, config and config.frame_rate_hz), config)
 
 
 def motion_from_clip(avatar: Avatar, clip: Clip, config: RetargetConfig | None = None) -> tuple[Motion, RetargetReport]:

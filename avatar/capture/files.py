@@ -5,37 +5,19 @@ evaluated, and every failure is a :class:`CaptureError`.
 """
 
 import json
-import math
-import re
-import struct
-import zipfile
-import zlib
-from collections.abc import Iterable
-from dataclasses import dataclass
-from io import BytesIO
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path, PureWindowsPath
-from typing import Literal
 
 import numpy as np
+
+from avatar import arrays
+from avatar.arrays import NpyHeader
 
 from .errors import CaptureError, MissingFileError
 
 MAX_BYTES = 256 * 2**20
 MAX_JSON_BYTES = 16 * 2**20
-MAX_MEMBERS = 1000
-NPY_HEADER = re.compile(
-    rb"\{'descr': '([<>|=]?[biufSUO]\d{0,9})', 'fortran_order': (True|False), 'shape': \(([\d, ]{0,200})\), *\}\s*"
-)
-
-
-@dataclass(frozen=True, kw_only=True)
-class NpyHeader:
-    """What an ``.npy`` file says about its data, which starts at byte ``offset``."""
-
-    dtype: np.dtype
-    shape: tuple[int, ...]
-    order: Literal["C", "F"]
-    offset: int
 
 
 def relative_path(name: str, where: Path) -> str:
@@ -106,66 +88,25 @@ def read_json(path: Path) -> dict[str, object]:
 
 def npy_header(data: bytes, where: Path | str) -> NpyHeader:
     """The header of an ``.npy`` file (NumPy format versions 1.0 to 3.0)."""
-    width = {b"\x01": 2, b"\x02": 4, b"\x03": 4}.get(data[6:7])
-    if data[:6] != b"\x93NUMPY" or width is None:
-        raise CaptureError(where, "is not a NumPy file; write it with numpy.save")
-    offset = 8 + width + int.from_bytes(data[8 : 8 + width], "little")
-    match = NPY_HEADER.fullmatch(data[8 + width : min(offset, 4096)])
-    if match is None:
-        raise CaptureError(where, "has a NumPy header of another type than numbers or text; write it with numpy.save")
-    code, fortran, shape = match.groups()
-    try:
-        dtype = np.dtype(code.decode())
-        lengths = tuple(int(length) for length in shape.replace(b" ", b"").split(b",") if length)
-    except (TypeError, ValueError) as error:
-        raise CaptureError(where, f"has a broken NumPy header ({error}); write it with numpy.save") from error
-    return NpyHeader(dtype=dtype, shape=lengths, order="F" if fortran == b"True" else "C", offset=offset)
+    with _naming(where):
+        return arrays.npy_header(data)
 
 
 def parse_npy(data: bytes, where: Path | str) -> np.ndarray:
     """The array in an ``.npy`` file; arrays of Python objects are refused."""
-    header = npy_header(data, where)
-    if header.dtype.hasobject:
-        raise CaptureError(where, "holds Python objects, which are not read; save plain arrays")
-    expected, found = math.prod(header.shape) * header.dtype.itemsize, len(data) - header.offset
-    if expected != found or len(header.shape) > 8:
-        raise CaptureError(
-            where, f"expected {expected} bytes of data for shape {header.shape}, got {found}; copy it again"
-        )
-    array = np.ndarray(header.shape, header.dtype, data, header.offset, order=header.order).copy()
-    if not is_text_valid(array):
-        raise CaptureError(where, "holds text with characters that do not exist; copy it again")
-    return array
-
-
-def is_text_valid(array: np.ndarray) -> bool:
-    """False for text with code points beyond Unicode's last, which Python cannot make strings of."""
-    if array.dtype.kind != "U" or not array.nbytes:
-        return True
-    code_points = np.frombuffer(array.tobytes(), np.dtype(np.uint32).newbyteorder(array.dtype.byteorder))
-    return bool(code_points.max() <= 0x10FFFF)
+    with _naming(where):
+        return arrays.parse_npy(data)
 
 
 def read_npz(path: Path) -> dict[str, np.ndarray]:
     """All arrays of an ``.npz`` file, which may unpack to at most ``MAX_BYTES``."""
-    data = read_bytes(path)
+    with _naming(path):
+        return arrays.unpack_npz(read_bytes(path), MAX_BYTES)
+
+
+@contextmanager
+def _naming(where: Path | str) -> Iterator[None]:
     try:
-        with zipfile.ZipFile(BytesIO(data)) as archive:
-            unpacked = {member.filename: archive.read(member) for member in _bounded(archive.infolist(), path)}
-    except CaptureError:
-        raise
-    except (zipfile.BadZipFile, zlib.error, struct.error, ValueError, EOFError, RuntimeError, OverflowError) as error:
-        raise CaptureError(path, f"is not a whole .npz file ({error}); copy it again") from error
-    return {
-        name.removesuffix(".npy"): parse_npy(content, f"{path}[{name!r:.80}]") for name, content in unpacked.items()
-    }
-
-
-def _bounded(members: list[zipfile.ZipInfo], path: Path) -> list[zipfile.ZipInfo]:
-    """The members of an archive, none of which unpacks to more than it says."""
-    total = sum(member.file_size for member in members)
-    if total > MAX_BYTES or len(members) > MAX_MEMBERS:
-        raise CaptureError(path, f"unpacks {len(members)} members to {total} bytes; at most {MAX_BYTES} are read")
-    if any(member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for member in members):
-        raise CaptureError(path, "is packed in a way that NumPy does not use; write it with numpy.savez")
-    return members
+        yield
+    except arrays.ArrayFileError as error:
+        raise CaptureError(where, str(error)) from error

@@ -16,8 +16,10 @@ from typing import Any
 
 import numpy as np
 
+from avatar.arrays import is_text_valid
+
 from .errors import CaptureError
-from .files import is_text_valid, npy_header, read_bytes
+from .files import npy_header, read_bytes
 
 MAX_INSTRUCTIONS = 2_000_000
 SCALAR_CODE = re.compile(r"[biuf]\d|[SU]\d{1,6}|O8?")

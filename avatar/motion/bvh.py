@@ -10,10 +10,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from avatar.geometry import multiply_quats, quats_from_axis_angles
 from avatar.structs import Clip
 
-from .files import MAX_NAME, MotionError, checked_rate, checked_size, number, numbers
+from .euler import quats_from_euler
+from .files import MAX_NAME, MotionError, checked_rate, checked_size, number, numbers, whole_rate
 from .hierarchy import Hierarchy
 
 _CHANNEL = re.compile(r"([XYZ])(position|rotation)", re.IGNORECASE)
@@ -61,7 +61,7 @@ def read_bvh(name: str, content: bytes) -> Clip:
         local_quats=torch.stack(quats, 1),
         local_offsets=torch.stack(places, 1),
     )
-    return hierarchy.clip(name, checked_rate(name, _rate(interval)))
+    return hierarchy.clip(name, checked_rate(name, whole_rate(1 / interval)))
 
 
 def _words(lines: Iterator[str]) -> Iterator[str]:
@@ -156,13 +156,8 @@ def _read_rows(name: str, lines: Iterator[str], frames: int, channels: int) -> F
 
 
 def _turn(columns: Float[Tensor, "f c"], joint: _Joint) -> Float[Tensor, "f 4"]:
-    quats = columns.new_tensor([1.0, 0.0, 0.0, 0.0]).expand(len(columns), 4)
-    for column, (axis, is_rotation) in enumerate(joint.channels):
-        if is_rotation:
-            turns = columns.new_zeros(len(columns), 3)
-            turns[:, axis] = torch.deg2rad(columns[:, column])
-            quats = multiply_quats(quats, quats_from_axis_angles(turns))
-    return quats
+    turning = [column for column, (_, is_rotation) in enumerate(joint.channels) if is_rotation]
+    return quats_from_euler(columns[:, turning], [joint.channels[column][0] for column in turning])
 
 
 def _place(columns: Float[Tensor, "f c"], joint: _Joint, offset: Float[Tensor, " 3"]) -> Float[Tensor, "f 3"]:
@@ -172,9 +167,3 @@ def _place(columns: Float[Tensor, "f c"], joint: _Joint, offset: Float[Tensor, "
         places[:, axis] = columns[:, column]
     starts_near = (places[0] - offset).norm() <= 0.5 * offset.norm()
     return places if joint.parent < 0 or starts_near or not moved else places + offset
-
-
-def _rate(interval: float) -> float:
-    """Frames a second; a whole number where the file's rounding hides it."""
-    rate = 1 / interval
-    return float(round(rate)) if abs(rate / max(1, round(rate)) - 1) < 0.005 else rate

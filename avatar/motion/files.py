@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Float
 
 MAX_BYTES = 64 * 2**20
+MAX_UNPACKED = 256 * 2**20
 MAX_JOINTS = 1000
 MAX_TURNS = 3_000_000
 MAX_NAME = 80
@@ -35,6 +36,12 @@ def checked_rate(name: str, rate_hz: float) -> float:
     if not RATES_HZ[0] <= rate_hz <= RATES_HZ[1]:
         raise MotionError(name, f"expected a frame rate from {RATES_HZ[0]:g} to {RATES_HZ[1]:g} Hz, got {rate_hz:g}")
     return rate_hz
+
+
+def whole_rate(rate_hz: float) -> float:
+    """The whole number that a rate is within half a percent of, or else the rate: files round their intervals."""
+    nearest = max(1, round(rate_hz))
+    return float(nearest) if abs(rate_hz / nearest - 1) < 0.005 else rate_hz
 
 
 def number(name: str, word: str) -> float:

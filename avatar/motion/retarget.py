@@ -49,7 +49,7 @@ class RetargetConfig:
     Attributes:
         ground: "clip" lifts the whole motion so that the feet stand on the ground at height zero, "frame" every time
             step for itself, "none" leaves the height as it is.
-        frame_rate_hz: time steps a second of the outcome; None for the file's.
+        frame_rate_hz: time steps a second of the outcome, and of files that do not say theirs; None for the file's.
     """
 
     ground: Literal["clip", "frame", "none"] = "clip"
@@ -115,7 +115,7 @@ def retarget(
     are none that a person has.
     """
     config = config or RetargetConfig()
-    clip = resampled(with_reference(clip), config.frame_rate_hz)
+    clip = resampled(with_reference(map_tensors(clip, Tensor.double)), config.frame_rate_hz)
     target = replace(target, joints_rest=target.joints_rest.double())
     theirs, ours = body_parts(clip.skeleton), body_parts(target)
     movers = _movers(clip.skeleton, target, theirs, ours)
