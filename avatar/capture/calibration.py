@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, assert_never
+from typing import Literal
 
 import numpy as np
 import torch
@@ -31,8 +31,8 @@ class Calibration:
 
     Attributes:
         name: the camera's name.
-        intrinsics_px: the 3 x 3 matrix; where pixel (0, 0) lies is the capture's ``pixel_origin``. Files of
-            ``camera_files`` are converted when they are read: theirs is "corner".
+        intrinsics_px: the 3 x 3 matrix, pixel centres at .5; tables of the ZJU-MoCap layout as they stand until
+            ``from_origin``.
         camera_from_world: rigid transform from world to camera.
         distortion: OpenCV's k1 k2 p1 p2 k3, or those and k4 k5 k6; k1 to k4 of a fisheye.
         size: height and width in pixels where the table says, else None.
@@ -85,6 +85,26 @@ class Calibration:
         """Optical centre in the world."""
         return -self.camera_from_world[:3, :3].T @ self.camera_from_world[:3, 3]
 
+    def scaled_picture(self, size: tuple[int, int], where: Path) -> "Calibration":
+        """The same camera with pictures of another ``size`` (height, width); pixel centres are at .5.
+
+        CaptureError naming ``where`` when the size is unknown or of another shape, to half a pixel.
+        """
+        height, width = self.size or (0, 0)
+        if not height or abs(width * size[0] - height * size[1]) > max(height, width, *size) / 2:
+            known, found = f"{height} x {width}", f"{size[0]} x {size[1]}"
+            raise CaptureError(
+                where, f"{self.name}: is calibrated for {known} (h x w), not {found}; scale the pictures"
+            )
+        ratio = np.array([[size[1] / width], [size[0] / height], [1.0]])
+        return replace(self, intrinsics_px=self.intrinsics_px * ratio, size=size)
+
+    def from_origin(self, origin: PixelOrigin) -> "Calibration":
+        """The camera of a table whose pixel (0, 0) has its corner or its centre at the origin, as the house has it."""
+        half = 0.5 if origin == "centre" else 0.0
+        shift = np.array([[0.0, 0.0, half], [0.0, 0.0, half], [0.0, 0.0, 0.0]])
+        return replace(self, intrinsics_px=self.intrinsics_px + shift)
+
     def scaled_world(self, factor: float) -> "Calibration":
         """The same camera in a world ``factor`` times as large."""
         transform = self.camera_from_world.copy()
@@ -97,20 +117,12 @@ class Calibration:
         transform[:3, :3] = transform[:3, :3] @ house_from_world.T
         return replace(self, camera_from_world=transform)
 
-    def camera(self, height: int, width: int, pixel_origin: PixelOrigin = "corner") -> Camera:
-        """The house camera: pixel centres at .5, so half a pixel is added where the table puts them at integers."""
-        intrinsics = self.intrinsics_px.copy()
-        match pixel_origin:
-            case "centre":
-                intrinsics[:2, 2] += 0.5
-            case "corner":
-                pass
-            case _:
-                assert_never(pixel_origin)
+    def camera(self, height: int, width: int) -> Camera:
+        """The house camera, for intrinsics with pixel centres at .5."""
         return Camera(
             name=self.name,
             camera_from_world=torch.from_numpy(self.camera_from_world).float(),
-            intrinsics_px=torch.from_numpy(intrinsics).float(),
+            intrinsics_px=torch.from_numpy(self.intrinsics_px).float(),
             height=height,
             width=width,
         )

@@ -3,6 +3,7 @@ files are walked from their first marker to their last before they are decoded."
 
 import re
 import zlib
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -20,6 +21,25 @@ JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 JPEG_MARKER = re.compile(rb"\xff+[^\x00\xd0-\xd7\xff]")
 
 
+@dataclass(frozen=True, kw_only=True)
+class MaskRule:
+    """What a mask file says about a pixel.
+
+    Attributes:
+        above: the person is where the largest of its colours is greater than this: 0 for labels and 0 / 255, about half
+            way for masks that were compressed.
+        is_inverted: the person is everywhere else.
+    """
+
+    above: int = 0
+    is_inverted: bool = False
+
+    def apply(self, values: np.ndarray) -> Bool[np.ndarray, "h w"]:
+        """True where the person is."""
+        grey = values if values.ndim == 2 else values[..., :3].max(axis=-1)
+        return (grey > self.above) != self.is_inverted
+
+
 def picture_size(path: Path) -> tuple[int, int]:
     """Height and width of a JPEG or PNG file that is whole."""
     return _size(read_bytes(path), path)
@@ -30,10 +50,9 @@ def read_image(path: Path) -> UInt8[np.ndarray, "h w 3"]:
     return cv2.cvtColor(_decode(path, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION), cv2.COLOR_BGR2RGB)
 
 
-def read_mask(path: Path) -> Bool[np.ndarray, "h w"]:
-    """True where a mask file is not zero in any of its colours: labels and 0 / 255 alike. Raises as ``read_image``."""
-    labels = _decode(path, cv2.IMREAD_UNCHANGED)
-    return labels != 0 if labels.ndim == 2 else (labels[..., :3] != 0).any(axis=-1)
+def read_mask(path: Path, rule: MaskRule | None = None) -> Bool[np.ndarray, "h w"]:
+    """Where the person is, by default where any colour of the file is not zero. Raises as ``read_image``."""
+    return (rule or MaskRule()).apply(_decode(path, cv2.IMREAD_UNCHANGED))
 
 
 def _decode(path: Path, flags: int) -> np.ndarray:

@@ -1,10 +1,12 @@
 """Pictures on demand: decoded once, undistorted, cropped to the person and kept in memory up to a bound."""
 
+import logging
 from collections import OrderedDict
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Lock
+from typing import Protocol, runtime_checkable
 
 import cv2
 import numpy as np
@@ -14,9 +16,11 @@ from torch import Tensor
 
 from avatar.structs import Box, Camera, Frame, Pose, Split
 
-from .errors import CaptureError
+from .errors import CaptureError, MissingFileError
 from .files import first_file, inside
-from .picture_files import read_image, read_mask
+from .picture_files import MaskRule, picture_size, read_image, read_mask
+
+LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,36 +43,79 @@ class PictureConfig:
                 raise ValueError(f"PictureConfig.{name}: expected zero or more, got {getattr(self, name)}")
 
 
+@runtime_checkable
+class PictureSource(Protocol):
+    """Where a capture's pictures and masks come from. All raise MissingFileError or CaptureError naming the file."""
+
+    def image(self, frame_id: int, camera_id: int) -> tuple[Path, UInt8[np.ndarray, "h w 3"]]:
+        """The pixels, sRGB, and the file that holds them."""
+        ...
+
+    def mask(self, frame_id: int, camera_id: int) -> tuple[Path, Bool[np.ndarray, "h w"]]:
+        """Where the person is, and the file that says it."""
+        ...
+
+    def size(self, camera_id: int) -> tuple[int, int] | None:
+        """Height and width of a camera's first picture; None when it has none."""
+        ...
+
+    def check(self, split: Split) -> None:
+        """Raise unless every picture and mask of ``split`` is there."""
+        ...
+
+
+NamesOf = Callable[[int, int], Sequence[str]]
+
+
 @dataclass(frozen=True, kw_only=True)
 class PictureFiles:
-    """Where a capture's pictures and masks lie.
+    """Pictures and masks in files of their own.
 
     Attributes:
         root: the capture's folder; no file outside it is opened.
-        names: for every frame and camera the relative paths to try, in order.
-        mask_folder: the folder within ``root`` that mirrors the pictures' paths with ``.png`` masks, with or without
-            their first folder.
+        num_frames: how many time steps there are.
+        images, masks: ``(frame_id, camera_id)`` to the relative paths to try, in order.
+        rule: what a mask's pixels mean.
     """
 
     root: Path
-    names: Sequence[Sequence[tuple[str, ...]]]
-    mask_folder: str
+    num_frames: int
+    images: NamesOf
+    masks: NamesOf
+    rule: MaskRule = field(default_factory=MaskRule)
 
-    def image(self, frame_id: int, camera_id: int) -> Path:
+    def image_path(self, frame_id: int, camera_id: int) -> Path:
         """The picture; MissingFileError when it is not there."""
-        return first_file(inside(self.root, name) for name in self.names[frame_id][camera_id])
+        return first_file(inside(self.root, name) for name in self.images(frame_id, camera_id))
 
-    def mask(self, frame_id: int, camera_id: int) -> Path:
+    def mask_path(self, frame_id: int, camera_id: int) -> Path:
         """The mask; MissingFileError when it is not there."""
-        names = [name.rpartition(".")[0] + ".png" for name in self.names[frame_id][camera_id]]
-        names += [name.partition("/")[2] for name in names if name.count("/") > 1]
-        return first_file(inside(self.root, f"{self.mask_folder}/{name}") for name in names)
+        return first_file(inside(self.root, name) for name in self.masks(frame_id, camera_id))
+
+    def image(self, frame_id: int, camera_id: int) -> tuple[Path, UInt8[np.ndarray, "h w 3"]]:
+        """The pixels, sRGB, and the file that holds them."""
+        path = self.image_path(frame_id, camera_id)
+        return path, read_image(path)
+
+    def mask(self, frame_id: int, camera_id: int) -> tuple[Path, Bool[np.ndarray, "h w"]]:
+        """Where the person is, and the file that says it."""
+        path = self.mask_path(frame_id, camera_id)
+        return path, read_mask(path, self.rule)
+
+    def size(self, camera_id: int) -> tuple[int, int] | None:
+        """Height and width of a camera's first picture; None when it has none."""
+        for frame_id in range(self.num_frames):
+            try:
+                return picture_size(self.image_path(frame_id, camera_id))
+            except MissingFileError:
+                continue
+        return None
 
     def check(self, split: Split) -> None:
         """MissingFileError naming the first file of ``split`` that is not there."""
         for frame_id, camera_id in split.pairs():
-            self.image(frame_id, camera_id)
-            self.mask(frame_id, camera_id)
+            self.image_path(frame_id, camera_id)
+            self.mask_path(frame_id, camera_id)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -106,13 +153,15 @@ class PictureLoader:
     def __init__(
         self,
         *,
-        files: PictureFiles,
+        name: str,
+        source: PictureSource,
         cameras: Sequence[Camera],
         lenses: Sequence[Lens | None],
         poses: Pose,
         config: PictureConfig,
     ) -> None:
-        self.files, self.cameras, self.lenses, self.poses, self.config = files, cameras, lenses, poses, config
+        self.name, self.source, self.cameras, self.lenses = name, source, cameras, lenses
+        self.poses, self.config = poses, config
         self._kept: OrderedDict[tuple[int, int, bool], _Picture] = OrderedDict()
         self._kept_bytes = 0
         self._lock = Lock()
@@ -123,9 +172,10 @@ class PictureLoader:
         Raises MissingFileError or CaptureError, which name the file, for a picture or mask that is missing or broken,
         and ValueError for a frame or camera that the capture does not have.
         """
-        for kind, number, count in ("frame", frame_id, len(self.files.names)), ("camera", camera_id, len(self.cameras)):
+        num_frames = len(self.poses.root_position_world)
+        for kind, number, count in ("frame", frame_id, num_frames), ("camera", camera_id, len(self.cameras)):
             if not 0 <= number < count:
-                raise ValueError(f"{self.files.root}: expected a {kind} from 0 to {count - 1}, got {number}")
+                raise ValueError(f"{self.name}: expected a {kind} from 0 to {count - 1}, got {number}")
         picture = self._picture(frame_id, camera_id, cropped)
         return Frame(
             camera=picture.camera,
@@ -159,14 +209,12 @@ class PictureLoader:
 
     def _read(self, frame_id: int, camera_id: int, cropped: bool) -> _Picture:
         camera, lens = self.cameras[camera_id], self.lenses[camera_id]
-        image_path, mask_path = self.files.image(frame_id, camera_id), self.files.mask(frame_id, camera_id)
-        image, is_foreground = read_image(image_path), read_mask(mask_path)
-        for path, pixels in (image_path, image), (mask_path, is_foreground):
-            if pixels.shape[:2] != (camera.height, camera.width):
-                found = f"{pixels.shape[0]} x {pixels.shape[1]}"
-                raise CaptureError(
-                    path, f"expected {camera.height} x {camera.width} pixels (h x w), got {found}; scale it"
-                )
+        image_path, image = self.source.image(frame_id, camera_id)
+        mask_path, is_foreground = self.source.mask(frame_id, camera_id)
+        if image.shape[:2] != (camera.height, camera.width):
+            raise CaptureError(image_path, _wrong_size(camera, image))
+        if is_foreground.shape != image.shape[:2]:
+            is_foreground = _scaled_mask(is_foreground, camera, mask_path)
         if lens is not None:
             image = lens.undistort(image)
             is_foreground = lens.undistort(is_foreground.astype(np.uint8) * 255) >= 128
@@ -184,6 +232,21 @@ class PictureLoader:
             is_foreground=torch.from_numpy(np.array(is_foreground, order="C")),
             crop=crop,
         )
+
+
+def _wrong_size(camera: Camera, pixels: np.ndarray) -> str:
+    found = f"{pixels.shape[0]} x {pixels.shape[1]}"
+    return f"expected {camera.height} x {camera.width} pixels (h x w), got {found}; scale it"
+
+
+def _scaled_mask(is_foreground: Bool[np.ndarray, "_ _"], camera: Camera, path: Path) -> Bool[np.ndarray, "h w"]:
+    """A mask of another resolution in the camera's, by its nearest pixels; CaptureError for one of another shape."""
+    height, width = is_foreground.shape
+    if abs(width * camera.height - height * camera.width) > max(camera.height, camera.width) / 2:
+        raise CaptureError(path, _wrong_size(camera, is_foreground))
+    LOG.warning("%s: is %d x %d, its picture %d x %d; scaled", path, height, width, camera.height, camera.width)
+    pixels = cv2.resize(is_foreground.view(np.uint8), (camera.width, camera.height), interpolation=cv2.INTER_NEAREST)
+    return pixels.view(bool)
 
 
 def person_box(is_foreground: Bool[np.ndarray, "h w"]) -> Box:

@@ -8,7 +8,16 @@ from avatar.structs import Capture
 from .body_parameters import DEFAULT_RIG, PoseFromLocalRef
 from .errors import CaptureError, MissingFileError
 from .pictures import PictureConfig
+from .recording import ReadOptions, published_capture
+from .smpl_poses import RootAtRest
 from .zju_mocap import read_zju_mocap
+from .zju_published import is_published_zju, record_zju
+
+# How each format is known, for the one who looks for his folder's.
+KNOWN = {
+    "avatar's own": "annots.npy or cameras.json, with body_default.npz",
+    "ZJU-MoCap, Human3.6M": "annots.npy, with new_params, smpl_params or params",
+}
 
 
 def read_capture(
@@ -16,10 +25,11 @@ def read_capture(
     *,
     split: str | None = None,
     pose_from_local_ref: PoseFromLocalRef | None = None,
+    root_at_rest: RootAtRest | None = None,
     rigs: Collection[str] = (DEFAULT_RIG,),
     pictures: PictureConfig | None = None,
 ) -> Capture:
-    """The capture in ``folder``, whatever its format; so far that of ZJU-MoCap.
+    """The capture in ``folder``, whatever its format: see ``KNOWN``.
 
     Args:
         folder: the capture.
@@ -27,6 +37,8 @@ def read_capture(
             only when it is asked for.
         pose_from_local_ref: what turns poses of Anny's default rig into ours, ``AnnyBody.pose_from_local_ref``;
             other body parameter files need none.
+        root_at_rest: where the pelvis of a body of the SMPL family is at rest, by its rig and shape. Without it sets
+            with such bodies are read without body: their rig is ``none``, their poses have no joints.
         rigs: the skeletons that the caller has; ``body.npz`` is read when it is of one of them, else
             ``body_default.npz``.
         pictures: cropping, background and memory for pictures.
@@ -35,10 +47,10 @@ def read_capture(
     """
     if not folder.is_dir():
         raise MissingFileError(folder, "no such folder; give the folder of a capture")
+    options = ReadOptions(split=split, pictures=pictures or PictureConfig(), root_at_rest=root_at_rest)
+    if is_published_zju(folder):
+        return published_capture(record_zju(folder), options)
     if (folder / "annots.npy").exists() or (folder / "cameras.json").exists():
-        return read_zju_mocap(
-            folder, pose_from_local_ref=pose_from_local_ref, rigs=rigs, pictures=pictures, split=split
-        )
-    raise CaptureError(
-        folder, "is no capture that avatar reads; expected annots.npy or cameras.json of the ZJU-MoCap layout"
-    )
+        return read_zju_mocap(folder, pose_from_local_ref=pose_from_local_ref, rigs=rigs, options=options)
+    known = "; ".join(f"{files} ({name})" for name, files in KNOWN.items())
+    raise CaptureError(folder, f"is no capture that avatar reads; expected {known}")

@@ -6,6 +6,7 @@ from avatar.structs import Split
 
 from .errors import CaptureError
 from .tables import field, integer, sequence, table, text
+from .zju_subjects import Subject
 
 # Protocol D of ZJU-MoCap (NeuralBody): four training cameras, every 30th frame of all others to test.
 TRAIN_CAMERAS = (0, 6, 12, 18)
@@ -51,6 +52,27 @@ def default_splits(num_cameras: int, num_frames: int) -> dict[str, Split]:
         frames = tuple(range(0, num_frames, TEST_EVERY))
         splits["test_novel_view"] = Split(name="test_novel_view", frame_ids=frames, camera_ids=test)
     return splits
+
+
+def splits_from_protocol(subject: Subject | None, num_cameras: int, num_frames: int) -> dict[str, Split]:
+    """Protocol D's splits of a published subject; those of ``default_splits`` for any other capture.
+
+    ``train_dense``: its four cameras. ``test_novel_view``: the other cameras, every 30th time step of the same range.
+    ``test_novel_pose``: the other cameras, every 30th time step of the range that was held back.
+    """
+    splits = default_splits(num_cameras, num_frames)
+    if subject is None or len(splits) < 2:
+        return splits
+    ranges = {"train_dense": range(*subject.train)}
+    ranges["test_novel_view"] = range(*subject.train, TEST_EVERY)
+    ranges["test_novel_pose"] = range(*subject.unseen, TEST_EVERY)
+    cameras = {
+        name: splits["train_dense" if name == "train_dense" else "test_novel_view"].camera_ids for name in ranges
+    }
+    kept = {name: tuple(frame for frame in frames if frame < num_frames) for name, frames in ranges.items()}
+    return {
+        name: Split(name=name, frame_ids=frames, camera_ids=cameras[name]) for name, frames in kept.items() if frames
+    }
 
 
 def _listed(entry: dict[str, object], key: str, name: str, path: Path) -> list[object]:

@@ -15,32 +15,30 @@ is the argument ``pixel_origin``, else the key of that name in ``splits.json``, 
 true body or surface (``TRUTHS``), have ``"corner"``, filmed ones ``"centre"``. The published set is filmed. So is
 balance4, whose README gives detections, to which its cameras and body were adjusted, with pixel centres at integers.
 
-**Up.** Nothing is turned: a capture must be z-up already. In the published set z points down, so its body file has to
-be fitted, and its cameras turned by diag(1, -1, -1), in the z-up world; that is a converter's work.
+**Up.** Nothing is turned: a capture must be z-up already. The published set, whose z points down and whose bodies are
+SMPL's, is ``zju_published``.
 """
 
 from collections.abc import Collection, Sequence
 from functools import partial
 from pathlib import Path
 
-from avatar.structs import Camera, Capture
+from avatar.structs import Capture
 
 from .body_parameters import DEFAULT_RIG, PoseFromLocalRef, find_body, read_body
 from .calibration import Calibration, PixelOrigin, calibrations_from_annots, calibrations_from_json
 from .errors import CaptureError, MissingFileError
 from .files import read_json, relative_path
-from .picture_files import picture_size
-from .pictures import Lens, PictureConfig, PictureFiles, PictureLoader
+from .pictures import PictureFiles
+from .recording import FRAME_RATE_HZ, ReadOptions, Recording, capture_of
 from .restricted_pickle import load_npy_dict
-from .splits import default_splits, splits_from_json
+from .splits import splits_from_json
 from .surfaces import read_surface
 from .tables import field, floats, sequence, table, text
 
 # What only a rendered capture comes with.
 TRUTHS = ("body.npz", "surface")
 MASK_FOLDERS = ("mask", "mask_cihp")
-# The rate of a capture that does not say its own.
-FRAME_RATE_HZ = 30.0
 
 
 def read_zju_mocap(
@@ -50,8 +48,7 @@ def read_zju_mocap(
     rigs: Collection[str] = (DEFAULT_RIG,),
     mask_folder: str | None = None,
     pixel_origin: PixelOrigin | None = None,
-    pictures: PictureConfig | None = None,
-    split: str | None = None,
+    options: ReadOptions | None = None,
 ) -> Capture:
     """A capture in the ZJU-MoCap layout. Pictures are read when asked for.
 
@@ -63,8 +60,7 @@ def read_zju_mocap(
             ``body_default.npz``.
         mask_folder: which masks to use; by default ``mask``, else ``mask_cihp``.
         pixel_origin: where pixel (0, 0) lies in the camera table: its corner or its centre; by default see above.
-        pictures: cropping, background and memory.
-        split: a split whose files are to be checked for existence now.
+        options: split and pictures.
 
     Raises MissingFileError (a FileNotFoundError) or CaptureError (a ValueError) with one line that names the file.
     """
@@ -73,46 +69,43 @@ def read_zju_mocap(
     body = read_body(find_body(folder, rigs), pose_from_local_ref)
     num_frames = len(body.poses.local_quats)
     calibrations, names = _cameras_and_names(folder, num_frames)
-    files = PictureFiles(root=folder, names=names, mask_folder=mask_folder or _mask_folder(folder))
+    masks = mask_folder or _mask_folder(folder)
     origin = pixel_origin or _pixel_origin(about, folder)
-    cameras = _sized_cameras(calibrations, files, origin)
-    camera_names = [camera.name for camera in cameras]
-    loader = PictureLoader(
-        files=files,
-        cameras=cameras,
-        lenses=[_lens(calibration, camera) for calibration, camera in zip(calibrations, cameras, strict=True)],
-        poses=body.poses,
-        config=pictures or PictureConfig(),
-    )
-    capture = Capture(
+    recording = Recording(
         name=text(about.get("capture", folder.resolve().name), about_path, "capture"),
-        cameras=tuple(cameras),
-        poses=body.poses,
-        shape=body.shape,
-        splits=splits_from_json(about, camera_names, num_frames, about_path)
-        or default_splits(len(cameras), num_frames),
+        where=about_path,
+        calibrations=[calibration.from_origin(origin) for calibration in calibrations],
+        source=PictureFiles(
+            root=folder,
+            num_frames=num_frames,
+            images=lambda frame, camera: names[frame][camera],
+            masks=lambda frame, camera: mask_names(names[frame][camera], masks),
+        ),
+        num_frames=num_frames,
+        splits=splits_from_json(about, [calibration.name for calibration in calibrations], num_frames, about_path),
         frame_rate_hz=_frame_rate(about, about_path),
-        load_frame=loader,
         load_surface=partial(read_surface, folder),
-        rig=body.rig,
     )
-    if split is not None:
-        if split not in capture.splits:
-            raise CaptureError(about_path, f"no split {split!r}; there are {', '.join(capture.splits)}")
-        files.check(capture.splits[split])
-    return capture
+    return capture_of(recording, body, options or ReadOptions())
+
+
+def mask_names(pictures: Sequence[str], folder: str) -> list[str]:
+    """Where the mask of a picture may be: ``folder`` mirrors the pictures' paths, with or without their first."""
+    names = [name.rpartition(".")[0] + ".png" for name in pictures]
+    names += [name.partition("/")[2] for name in names if name.count("/") > 1]
+    return [f"{folder}/{name}" for name in names]
 
 
 def _cameras_and_names(folder: Path, num_frames: int) -> tuple[list[Calibration], list[list[tuple[str, ...]]]]:
     """The camera table, and for every time step and camera the paths where its picture may be."""
     annots_path, json_path = folder / "annots.npy", folder / "cameras.json"
     if annots_path.exists():
-        annots = load_npy_dict(annots_path)
-        names = _picture_names(annots, num_frames, annots_path)
-        cameras = [name.rpartition("/")[0].rpartition("/")[2] for (name,) in names[0]]
-        if len(set(cameras)) < len(cameras) or not all(cameras):
-            raise CaptureError(annots_path, "ims: expected the pictures of each camera in a folder of its own")
-        return calibrations_from_annots(field(annots, "cams", annots_path, "the table"), cameras, annots_path), names
+        calibrations, names = read_annots(annots_path)
+        if len(names) != num_frames:
+            raise CaptureError(
+                annots_path, f"ims: {len(names)} time steps for {num_frames} poses in the body file; give each one pose"
+            )
+        return calibrations, [[(name,) for name in row] for row in names]
     calibrations = calibrations_from_json(read_json(json_path), json_path)
     if not calibrations:
         raise CaptureError(json_path, "has no cameras; expected at least one")
@@ -124,19 +117,19 @@ def _cameras_and_names(folder: Path, num_frames: int) -> tuple[list[Calibration]
     ]
 
 
-def _picture_names(annots: dict[str, object], num_frames: int, path: Path) -> list[list[tuple[str, ...]]]:
-    """``ims``, a list over time of ``{"ims": [path of each camera]}``, as paths that stay in the folder."""
+def read_annots(path: Path) -> tuple[list[Calibration], list[list[str]]]:
+    """The cameras of an ``annots.npy``, called by their folders, and for every time step the picture of each."""
+    annots = load_npy_dict(path)
     rows = sequence(field(annots, "ims", path, "the table"), path, "ims")
-    if len(rows) != num_frames:
-        raise CaptureError(
-            path, f"ims: {len(rows)} time steps for {num_frames} poses in the body file; give each one pose"
-        )
-    names: list[list[tuple[str, ...]]] = []
+    names: list[list[str]] = []
     for index, row in enumerate(rows):
         what, count = f"ims[{index}]", len(names[0]) if names else None
         listed = sequence(field(table(row, path, what), "ims", path, what), path, what, count)
-        names.append([(relative_path(text(name, path, what), path),) for name in listed])
-    return names
+        names.append([relative_path(text(name, path, what), path) for name in listed])
+    cameras = [name.rpartition("/")[0].rpartition("/")[2] for name in names[0]] if names else []
+    if not cameras or len(set(cameras)) < len(cameras) or not all(cameras):
+        raise CaptureError(path, "ims: expected the pictures of each camera in a folder of its own")
+    return calibrations_from_annots(field(annots, "cams", path, "the table"), cameras, path), names
 
 
 def _mask_folder(folder: Path) -> str:
@@ -166,34 +159,3 @@ def _frame_rate(about: dict[str, object], path: Path) -> float:
     if rate <= 0:
         raise CaptureError(path, f"frame_rate: expected time steps a second, got {rate}")
     return rate
-
-
-def _sized_cameras(calibrations: Sequence[Calibration], files: PictureFiles, origin: PixelOrigin) -> list[Camera]:
-    """House cameras; a size that the table lacks is that of the camera's first picture, or of another camera's."""
-    sizes = [calibration.size or _size_on_disk(files, index) for index, calibration in enumerate(calibrations)]
-    known = next((size for size in sizes if size is not None), None)
-    if known is None:
-        raise MissingFileError(files.root / files.names[0][0][0], "no such file, nor any other picture; restore them")
-    return [
-        calibration.camera(*(size or known), pixel_origin=origin)
-        for calibration, size in zip(calibrations, sizes, strict=True)
-    ]
-
-
-def _size_on_disk(files: PictureFiles, camera_id: int) -> tuple[int, int] | None:
-    """Height and width of the first picture of a camera, or None when it has none."""
-    for frame_id in range(len(files.names)):
-        try:
-            return picture_size(files.image(frame_id, camera_id))
-        except MissingFileError:
-            continue
-    return None
-
-
-def _lens(calibration: Calibration, camera: Camera) -> Lens | None:
-    """What undoes the camera's distortion, or None when it has none."""
-    if not calibration.distortion.any():
-        return None
-    intrinsics = camera.intrinsics_px.double().numpy().copy()
-    intrinsics[:2, 2] -= 0.5
-    return Lens(intrinsics_px=intrinsics, distortion=calibration.distortion)

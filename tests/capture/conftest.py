@@ -1,17 +1,22 @@
 """A small capture, drawn on the spot: an ellipse of a person before three cameras on a circle."""
 
 import math
+import random
+import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
-from avatar.capture import write_capture
+from avatar.capture import CaptureError, write_capture
 from avatar.geometry import look_at, quats_from_axis_angles
 from avatar.structs import Camera, Capture, Frame, Pose, Shape, Split
 
 HEIGHT, WIDTH, FRAMES, CAMERAS, JOINTS = 40, 48, 4, 3, 5
+MUTATIONS = 50
+SECONDS = 2.0
 
 
 def draw_capture() -> Capture:
@@ -76,3 +81,55 @@ def folder(drawn: Capture, tmp_path: Path) -> Path:
     """The capture as files, pictures without loss."""
     write_capture(drawn, tmp_path / "ellipse", suffix=".png")
     return tmp_path / "ellipse"
+
+
+def mutated(data: bytes, rng: random.Random) -> bytes:
+    """Cut, with a piece missing, twice, overwritten, or with a number that is none or huge."""
+    start, length = rng.randrange(len(data)), rng.randrange(1, 40)
+    match rng.randrange(6):
+        case 0:
+            return data[:start]
+        case 1:
+            return data[:start] + data[start + length :]
+        case 2:
+            return data[: start + length] + data[start:]
+        case 3:
+            return data[:start] + rng.randbytes(length) + data[start + length :]
+        case 4:
+            digits = [place for place in range(len(data)) if data[place : place + 1].isdigit()] or [start]
+            place = rng.choice(digits)
+            word = rng.choice([b"nan", b"1e999", b"-9", b"9999999999999999", b'"x"', b"[[", b"null"])
+            return data[:place] + word + data[place + 1 :]
+        case _:
+            flipped = bytearray(data)
+            for _ in range(rng.choice([1, 8])):
+                flipped[rng.randrange(len(data))] ^= 1 << rng.randrange(8)
+            return bytes(flipped)
+
+
+@pytest.fixture(scope="session")
+def damage() -> Callable[[Path, Callable[[], object]], list[str]]:
+    """Damages files of a folder, one of them at a time, fifty times in all, and uses the folder each time.
+
+    Whatever is refused is refused quickly, in one line that names a file of the folder. Returns these lines.
+    """
+
+    def run(folder: Path, use: Callable[[], object]) -> list[str]:
+        rng = random.Random(folder.name)
+        files = sorted(file for file in folder.rglob("*") if file.is_file() and file.stat().st_size)
+        refused = []
+        for _ in range(MUTATIONS):
+            file = rng.choice(files)
+            whole = file.read_bytes()
+            file.write_bytes(mutated(whole, rng))
+            start = time.monotonic()
+            try:
+                use()
+            except CaptureError as error:
+                refused.append(str(error))
+            assert time.monotonic() - start < SECONDS
+            file.write_bytes(whole)
+        assert all(str(folder) in message and "\n" not in message for message in refused), refused
+        return refused
+
+    return run

@@ -32,7 +32,7 @@ def annots(**changes: Any) -> dict[str, Any]:
 def test_millimetres_become_metres(as_lists: bool) -> None:
     cams = {key: [np.asarray(value[0]).tolist()] if as_lists else value for key, value in annots().items()}
     (calibration,) = calibrations_from_annots(cams, ["B1"], PATH)
-    camera = calibration.camera(1024, 1024, "corner")
+    camera = calibration.camera(1024, 1024)
     assert camera.name == "B1"
     np.testing.assert_allclose(calibration.camera_from_world[:3, :3], ROTATION, atol=1e-9)
     np.testing.assert_allclose(calibration.camera_from_world[:3, 3], [0.1, -0.2, 3.0], atol=1e-9)
@@ -50,8 +50,8 @@ def test_json_holds_metres_and_sizes() -> None:
 
 def test_integer_pixel_centres_are_moved_to_one_half() -> None:
     (calibration,) = calibrations_from_annots(annots(), ["B1"], PATH)
-    assert calibration.camera(8, 8, "corner").intrinsics_px[:2, 2].tolist() == [543.0, 485.0]
-    assert calibration.camera(8, 8, "centre").intrinsics_px[:2, 2].tolist() == [543.5, 485.5]
+    assert calibration.from_origin("corner").intrinsics_px[:2, 2].tolist() == [543.0, 485.0]
+    assert calibration.from_origin("centre").intrinsics_px[:2, 2].tolist() == [543.5, 485.5]
 
 
 def test_rotations_of_few_digits_are_made_rotations() -> None:

@@ -1,9 +1,7 @@
 """Camera files of other programs, each written here as that program writes it: cameras come back exactly."""
 
 import json
-import random
 import struct
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -17,8 +15,6 @@ from avatar.capture.calibration import Calibration
 from avatar.capture.camera_files import read_calibrations
 from avatar.geometry import axis_angles_from_matrices, quats_from_matrices
 
-MUTATIONS = 50
-SECONDS = 2.0
 OPENGL = np.diag([1.0, -1.0, -1.0])
 
 
@@ -204,49 +200,20 @@ def test_cameras_come_back(cameras: list[Calibration], tmp_path: Path, name: str
         np.testing.assert_allclose(camera.distortion, expected.distortion, atol=1e-12, rtol=0)
 
 
-def mutated(data: bytes, rng: random.Random) -> bytes:
-    """Cut, with a piece missing, twice, overwritten, or with a number that is none or huge."""
-    start, length = rng.randrange(len(data)), rng.randrange(1, 40)
-    match rng.randrange(6):
-        case 0:
-            return data[:start]
-        case 1:
-            return data[:start] + data[start + length :]
-        case 2:
-            return data[: start + length] + data[start:]
-        case 3:
-            return data[:start] + rng.randbytes(length) + data[start + length :]
-        case 4:
-            places = [place for place in range(len(data)) if data[place : place + 1].isdigit()] or [start]
-            place = rng.choice(places)
-            word = rng.choice([b"nan", b"1e999", b"-9", b"9999999999999999", b'"x"', b"[[", b"null"])
-            return data[:place] + word + data[place + 1 :]
-        case _:
-            flipped = bytearray(data)
-            for _ in range(rng.choice([1, 8])):
-                flipped[rng.randrange(len(data))] ^= 1 << rng.randrange(8)
-            return bytes(flipped)
-
-
 @pytest.mark.parametrize("name", WRITERS)
-def test_damage_ends_in_one_line_or_does_no_harm(cameras: list[Calibration], tmp_path: Path, name: str) -> None:
-    path, rng = WRITERS[name](cameras, tmp_path), random.Random(name)
-    files = sorted(file for file in tmp_path.rglob("*") if file.is_file())
-    refused = []
-    for _ in range(MUTATIONS):
-        file = rng.choice(files)
-        whole = file.read_bytes()
-        file.write_bytes(mutated(whole, rng))
-        start = time.monotonic()
-        try:
-            for camera in read_calibrations(path):
-                assert np.isfinite(camera.camera(8, 8).camera_from_world.numpy()).all()
-        except CaptureError as error:
-            refused.append(str(error))
-        assert time.monotonic() - start < SECONDS
-        file.write_bytes(whole)
-    assert len(refused) > MUTATIONS / 4
-    assert all(message.startswith(str(tmp_path)) and "\n" not in message for message in refused)
+def test_damage_ends_in_one_line_or_does_no_harm(
+    cameras: list[Calibration],
+    tmp_path: Path,
+    name: str,
+    damage: Callable[[Path, Callable[[], object]], list[str]],
+) -> None:
+    path = WRITERS[name](cameras, tmp_path)
+
+    def use() -> None:
+        for camera in read_calibrations(path):
+            assert np.isfinite(camera.camera(8, 8).camera_from_world.numpy()).all()
+
+    assert len(damage(tmp_path, use)) > 12
 
 
 def test_the_qualisys_demo_agrees_with_its_own_toml(tmp_path: Path) -> None:
