@@ -5,10 +5,11 @@ from pathlib import Path
 
 from avatar.checkpoint import load_avatar
 from avatar.render import Device, RenderConfig
-from avatar.runs import capture_for, chosen_motion
+from avatar.runs import capture_for
 
 from .console import say
 from .device import use_device
+from .motion_file import wanted_motion
 from .parse import color, time_steps
 from .views import named_camera, orbit_around, pictures, turn_light, write_pictures
 
@@ -19,7 +20,7 @@ FROZEN_FRAMES, ORBIT_HEIGHT_PX = 72, 640
 class RenderCommand:
     """Film an avatar from new views and in new poses.
 
-    It moves as in the capture it was fitted to, or as in another one given by --poses.
+    It moves as in the capture it was fitted to, as in another one given by --poses, or as any motion file.
 
     Examples: avatar render --run runs/dancer --out dancer.mp4
     and avatar render --run runs/dancer --out front --capture data/samples/dancer --path Camera_B1 --frames 0:10
@@ -30,12 +31,14 @@ class RenderCommand:
         path: orbit, once around the person; or the name of a camera of --capture.
         capture: folder of the capture whose camera to look through.
         poses: folder of a capture whose poses move the avatar; by default --capture, else the one it was fitted to.
+        motion: motion file that moves the avatar: BVH, ASF/AMC, AMASS or SMPL-X npz, .smpl, glTF.
         frames: time steps of the motion, from:to without the last, or a single one, around which an orbit goes.
         size: height of the pictures in pixels; by default the camera's, or 640 for an orbit.
         light_deg: turn the light about the vertical, for an avatar that learnt it apart from the body's colours.
         background: black, white, or red,green,blue from 0 to 1.
         device: where: cpu, or cuda with the extra of that name installed.
         fps: pictures a second, with poses between the captured ones made up; by default the captured ones alone.
+            Also how fast a motion file is that does not say.
     """
 
     run: Path
@@ -43,6 +46,7 @@ class RenderCommand:
     path: str = "orbit"
     capture: Path | None = None
     poses: Path | None = None
+    motion: Path | None = None
     frames: str = ":"
     size: int | None = None
     light_deg: float = 0.0
@@ -63,7 +67,7 @@ def run(config: RenderCommand) -> None:
         turn_light(avatar, config.light_deg)
     capture = capture_for(avatar, config.capture) if config.capture else None
     source = capture_for(avatar, config.poses) if config.poses else capture
-    motion = chosen_motion(avatar, config.run, source).part(*time_steps(config.frames))
+    motion = wanted_motion(avatar, config.run, source, config.motion, config.fps).part(*time_steps(config.frames))
     poses = motion.resampled(config.fps) if config.fps else motion.captured()
     if config.out.suffix == ".png":
         poses = poses[:1]

@@ -4,7 +4,9 @@ from .files import MAX_BYTES, MotionError
 from .ground import TouchPoints, ground_height
 from .joint_names import body_parts
 from .reader import SUFFIXES, read_clip, read_clip_bytes
-from .retarget import RetargetConfig, Retargeted, RetargetReport, retarget
+from .report import RetargetReport
+from .retarget import RetargetConfig, Retargeted, resampled, retarget
+from .stored import write_clip
 
 __all__ = [
     "MAX_BYTES",
@@ -18,5 +20,7 @@ __all__ = [
     "ground_height",
     "read_clip",
     "read_clip_bytes",
+    "resampled",
     "retarget",
+    "write_clip",
 ]

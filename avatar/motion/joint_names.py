@@ -68,6 +68,11 @@ def body_parts(skeleton: Skeleton) -> Parts:
     return {part: rows for part, rows in parts.items() if all(rows)}
 
 
+def bare_part(part: str) -> str:
+    """The name of a part without its side."""
+    return part.removeprefix("left_").removeprefix("right_")
+
+
 def _side_and_stem(name: str) -> tuple[str, str, tuple[str, ...]]:
     """Side (or nothing), the rest of the words in one, and the numbers."""
     if name.startswith("__"):  # MakeHuman's joints between two others
