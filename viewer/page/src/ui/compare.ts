@@ -28,6 +28,8 @@ export class Compare {
   frame: number;
   isCropped = true;
   readonly element = el("div", { class: "compare", hidden: true, role: "group", "aria-label": "Comparison" });
+  /** Which camera is looked through live. */
+  readonly chip = el("p", { class: "chip", hidden: true });
   private wipe = 50;
   private pair: Pair | null = null;
   private isDrawing = false;
@@ -71,7 +73,10 @@ export class Compare {
 
   setHow(how: How): void {
     this.how = how;
+    this.frame = this.playedFrame ?? this.frame;
     this.element.hidden = !this.isOfPictures;
+    this.chip.hidden = how !== "live";
+    this.chip.textContent = `Through ${this.camera.name}`;
     if (this.isOfPictures && this.session.player.isPlaying) this.session.setPlaying(false);
     if (!this.isOfPictures) this.session.hold(null);
     this.session.lookThrough(how === "off" ? null : this.camera);
@@ -115,9 +120,15 @@ export class Compare {
 
   /** The bar below the stage moves through the captured frames, too. */
   private followPlayer(): void {
+    const frame = this.playedFrame;
+    if (this.isOfPictures && frame !== null && frame !== this.frame) this.setFrame(frame);
+  }
+
+  /** Where the player is, if that is a frame of the split. */
+  private get playedFrame(): number | null {
     const { motion, row } = this.session.player;
-    if (!this.isOfPictures || !motion?.isOwn || motion.frameIds[row] === this.frame) return;
-    if (this.frameIds.includes(motion.frameIds[row])) this.setFrame(motion.frameIds[row]);
+    const frame = motion?.isOwn ? motion.frameIds[row] : null;
+    return frame !== null && this.frameIds.includes(frame) ? frame : null;
   }
 
   /** Draws both pictures anew; what is asked for meanwhile comes after, once. */
@@ -171,7 +182,8 @@ export class Compare {
     }[this.how as "wipe" | "side" | "error"]();
     const person = mask === null ? "no person in view" : `person ${mask.toFixed(2)} dB`;
     const facts = `PSNR ${person} · whole ${whole.toFixed(2)} dB · ${this.camera.name} · frame ${this.frame}`;
-    const frame = el("div", { class: `pictures ${this.how}`, style: `--ratio: ${box.width / box.height}` }, ...pictures);
+    const frame = el("div", { class: `pictures ${this.how}` }, ...pictures);
+    frame.style.setProperty("--ratio", String(box.width / box.height));
     this.element.replaceChildren(el("div", { class: "room" }, frame), el("p", { class: "facts" }, facts));
   }
 
@@ -237,7 +249,8 @@ function captioned(caption: string, canvas: HTMLCanvasElement): HTMLElement {
 
 function colorBar(): HTMLElement {
   const stops = Array.from({ length: 11 }, (_, i) => `rgb(${errorColor((WORST_ERROR * i) / 10).map(Math.round).join(" ")})`);
-  const ramp = el("div", { class: "ramp", style: `background: linear-gradient(to right, ${stops.join(", ")})` });
+  const ramp = el("div", { class: "ramp" });
+  ramp.style.background = `linear-gradient(to right, ${stops.join(", ")})`;
   const ticks = [0, 0.5, 1].map((share) => el("span", {}, `${share === 1 ? "≥ " : ""}${(255 * WORST_ERROR * share).toFixed(0)}`));
   const title = el("p", {}, "Mean difference of the colours, of 255");
   return el("div", { class: "color-bar" }, title, ramp, el("div", { class: "ticks" }, ...ticks));

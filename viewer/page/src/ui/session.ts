@@ -72,8 +72,13 @@ export class Session {
     this.metrics = opened.metrics;
     this.events = [...opened.events];
     this.shape = opened.scene.shape.map(({ value }) => value);
-    stage.setCoverage(null);
-    stage.setScene(opened.scene);
+  }
+
+  /** Draws the avatar, once the stage has its place on the page. */
+  show(): void {
+    this.stage.setScene(this.scene);
+    this.showPose();
+    this.stage.frame();
   }
 
   on(change: Change, listener: () => void): void {

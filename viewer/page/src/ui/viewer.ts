@@ -49,7 +49,7 @@ export function showViewer({ root, canvas, makeSession, toRuns }: Frame): () => 
     iconButton("help", "Keys and gestures", () => help.showModal(), "H"),
     panelButton,
   ];
-  const stage = el("main", { class: "stage-area" }, canvas, compare?.element ?? null, status);
+  const stage = el("main", { class: "stage-area" }, canvas, compare?.chip ?? null, compare?.element ?? null, status);
   root.replaceChildren(topBar(session, toRuns, actions), stage, transport(session), panel, help);
 
   canvas.addEventListener("mousedown", leaveControls);
@@ -78,15 +78,13 @@ function leaveControls(event: MouseEvent): void {
 async function begin(session: Session, compare: Compare | null): Promise<void> {
   const place = readPlace();
   const id = session.motions.find((motion) => motion.id === place.motion)?.id ?? session.motions[0]?.id;
-  if (id !== undefined) await session.chooseMotion(id);
+  if (id !== undefined) await session.attempt(() => session.chooseMotion(id));
   const row = session.player.motion?.frameIds.indexOf(place.frame ?? -1) ?? -1;
   if (row >= 0) session.player.seekRow(row);
-  session.showPose();
-  session.stage.frame();
+  session.show();
   const how = HOWS.find((known) => known === place.compare);
   if (compare && how) {
     compare.cameraId = compare.cameraIds.find((camera) => compare.capture.cameras[camera].name === place.camera) ?? compare.cameraId;
-    if (place.frame !== null && compare.frameIds.includes(place.frame)) compare.frame = place.frame;
     compare.setHow(how);
   } else {
     session.setPlaying(row < 0 && !matchMedia("(prefers-reduced-motion: reduce)").matches);

@@ -45,9 +45,13 @@ export function comparePanel(session: Session, compare: Compare | null): HTMLEle
     camera.show(String(compare.cameraId));
     frames?.show(compare.frameIds.indexOf(compare.frame));
   };
-  compare.onChange(show);
   show();
-  return section("Compare", false, way.element, splits.element, camera.element, frame, crop.element);
+  const part = section("Compare", false, way.element, splits.element, camera.element, frame, crop.element);
+  compare.onChange(() => {
+    show();
+    part.open ||= compare.how !== "off";
+  });
+  return part;
 }
 
 function frameSlider(compare: Compare): Control<number> {

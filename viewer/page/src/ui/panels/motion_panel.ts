@@ -28,7 +28,7 @@ export function motionPanel(session: Session): HTMLElement {
   const showNotes = (): void => {
     const lines = session.player.motion?.notes ?? [];
     const items = lines.map((line) => el("li", {}, line));
-    notes.replaceChildren(...(items.length ? [el("h3", {}, "Retargeting"), el("ul", {}, ...items)] : []));
+    notes.replaceChildren(...(items.length ? [el("h3", {}, "Retargeting"), el("ul", { tabindex: 0, "aria-label": "Retargeting" }, ...items)] : []));
   };
   session.on("motions", showList);
   session.on("motion", showList);
