@@ -3,6 +3,7 @@
 from .landmarks import LandmarkConfig, Landmarker, Person, track
 from .masks import CleanPlate, Foreground, MaskConfig, clean_plate, foreground
 from .region import Region
+from .synchronise import MotionSignal, Synchronisation, landmark_motion, picture_motion, synchronise
 
 __all__ = [
     "CleanPlate",
@@ -10,9 +11,14 @@ __all__ = [
     "LandmarkConfig",
     "Landmarker",
     "MaskConfig",
+    "MotionSignal",
     "Person",
     "Region",
+    "Synchronisation",
     "clean_plate",
     "foreground",
+    "landmark_motion",
+    "picture_motion",
+    "synchronise",
     "track",
 ]
