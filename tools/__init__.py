@@ -19,7 +19,7 @@ VERBS: Final = {
     "evaluate": "measure an avatar on pictures it has not seen, and write its report",
     "render": "film an avatar from new views and in new poses",
     "view": "look at avatars in the browser, move them, follow a running fit",
-    "export": "write an avatar for other programs: 3D Gaussians as PLY, a surface as OBJ",
+    "export": "write an avatar for other programs: Gaussians, rigged or plain meshes, films",
     "bench": "measure the speed of the parts on this machine",
     "assets": "fetch what avatar may not ship: the weights of LPIPS, the models of BlazePose",
 }

@@ -11,9 +11,9 @@ from .console import say
 from .device import use_device
 from .motion_file import wanted_motion
 from .parse import color, time_steps
-from .views import named_camera, orbit_around, pictures, turn_light, write_pictures
+from .views import named_camera, orbit_around, pictures, poses_on_film, turn_light, write_pictures
 
-FROZEN_FRAMES, ORBIT_HEIGHT_PX = 72, 640
+ORBIT_HEIGHT_PX = 640
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +27,7 @@ class RenderCommand:
 
     Attributes:
         run: folder of the fit.
-        out: an .mp4 film, one .png picture, or a folder for a .png each.
+        out: an .mp4 or .gif film, one .png picture, or a folder for a .png each.
         path: orbit, once around the person; or the name of a camera of --capture.
         capture: folder of the capture whose camera to look through.
         poses: folder of a capture whose poses move the avatar; by default --capture, else the one it was fitted to.
@@ -68,11 +68,9 @@ def run(config: RenderCommand) -> None:
     capture = capture_for(avatar, config.capture) if config.capture else None
     source = capture_for(avatar, config.poses) if config.poses else capture
     motion = wanted_motion(avatar, config.run, source, config.motion, config.fps).part(*time_steps(config.frames))
-    poses = motion.resampled(config.fps) if config.fps else motion.captured()
-    if config.out.suffix == ".png":
+    poses = poses_on_film(motion, config.fps)
+    if config.out.suffix == ".png" or (config.path != "orbit" and len(motion.frame_ids) == 1):
         poses = poses[:1]
-    elif config.path == "orbit" and len(poses) == 1:
-        poses *= FROZEN_FRAMES
     if config.path == "orbit":
         height = config.size or ORBIT_HEIGHT_PX
         cameras = orbit_around(avatar, poses, height, max(1, 3 * height // 4))

@@ -10,14 +10,21 @@ from jaxtyping import Float
 from torch import Tensor
 
 from avatar.deform import LightField
-from avatar.export import write_png, write_video
+from avatar.export import write_gif, write_png, write_video
 from avatar.model import AnyAvatar, Avatar
 from avatar.render import RenderConfig, framing_distance, orbit, render
-from avatar.structs import Camera, Capture, Pose, facing
+from avatar.structs import Camera, Capture, Motion, Pose, facing
 
 from .console import progress
 
+FROZEN_FRAMES = 72  # of a circle around a person who stands still
 CLOTHES_M = 0.05  # what hair and clothes may add around the body
+
+
+def poses_on_film(motion: Motion, frames_per_second: float | None) -> list[Pose]:
+    """Its poses, at an even rate if one is given; a single one as often as a circle around it takes."""
+    poses = motion.resampled(frames_per_second) if frames_per_second else motion.captured()
+    return poses * FROZEN_FRAMES if len(poses) == 1 else poses
 
 
 @torch.no_grad()
@@ -65,6 +72,8 @@ def write_pictures(out: Path, images: Iterator[Float[Tensor, "h w 3"]], count: i
         match out.suffix:
             case ".mp4":
                 write_video(out, shown, frames_per_second)
+            case ".gif":
+                write_gif(out, shown, frames_per_second)
             case ".png":
                 for image in shown:
                     write_png(out, image)
@@ -72,4 +81,4 @@ def write_pictures(out: Path, images: Iterator[Float[Tensor, "h w 3"]], count: i
                 for index, image in enumerate(shown):
                     write_png(out / f"{index:06d}.png", image)
             case _:
-                raise ValueError(f"{out}: expected .mp4, .png or a folder")
+                raise ValueError(f"{out}: expected .mp4, .gif, .png or a folder")

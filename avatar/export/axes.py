@@ -1,6 +1,7 @@
 """Gaussians in the axes that splat viewers expect."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Final
 
 import torch
@@ -8,15 +9,22 @@ from jaxtyping import Float
 from torch import Tensor
 
 from avatar.geometry import matrices_from_quats, multiply_quats, normalize_quats, quats_from_matrices, sh_basis
-from avatar.structs import Gaussians
+from avatar.structs import Gaussians, map_tensors
 
 # (x, y, z) -> (x, -z, y): ours is z up with the person facing -y; a viewer's is y down with the person facing -z.
 VIEWER_FROM_WORLD: Final = ((1.0, 0.0, 0.0), (0.0, 0.0, -1.0), (0.0, 1.0, 0.0))
+# (x, y, z) -> (x, z, -y): y up, the person facing +z, as in glTF, USD, OBJ and SPZ.
+Y_UP_FROM_WORLD: Final = ((1.0, 0.0, 0.0), (0.0, 0.0, 1.0), (0.0, -1.0, 0.0))
 
 
 def to_viewer_axes(gaussians: Gaussians) -> Gaussians:
     """World Gaussians (z up) in the axes of 3DGS PLY files: x right, y down, z forward."""
     return rotate_gaussians(gaussians, gaussians.means.new_tensor(VIEWER_FROM_WORLD))
+
+
+def to_y_up(gaussians: Gaussians) -> Gaussians:
+    """World Gaussians (z up) in the axes of SPZ, glTF and USD: x right, y up, z backward."""
+    return rotate_gaussians(gaussians, gaussians.means.new_tensor(Y_UP_FROM_WORLD))
 
 
 def rotate_gaussians(gaussians: Gaussians, target_from_source: Float[Tensor, "3 3"]) -> Gaussians:
@@ -53,6 +61,18 @@ def without_linear(gaussians: Gaussians) -> Gaussians:
         scales=scales.to(gaussians.scales),
         linear=None,
     )
+
+
+def storable(path: Path, gaussians: Gaussians) -> Gaussians:
+    """What a file that is to be ``path`` can hold: no ``linear``, unit quaternions, on the CPU, without gradient.
+
+    ValueError names the file and what is not finite.
+    """
+    plain = map_tensors(without_linear(replace(gaussians, binding=None)), lambda tensor: tensor.detach().cpu())
+    for name in ("means", "quats", "scales", "opacities", "sh"):
+        if not getattr(plain, name).isfinite().all():
+            raise ValueError(f"{path}: expected finite values in {name}; nothing was written")
+    return replace(plain, quats=normalize_quats(plain.quats))
 
 
 def sh_rotation(target_from_source: Float[Tensor, "3 3"], k: int) -> Float[Tensor, "k k"]:

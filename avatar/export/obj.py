@@ -8,6 +8,8 @@ from avatar.atomic import replacing
 from avatar.geometry import vertex_normals
 from avatar.structs import Mesh
 
+from .axes import Y_UP_FROM_WORLD
+
 
 def write_obj(path: Path, mesh: Mesh, comments: list[str] | None = None) -> None:
     """Write vertices, normals, triangles and, after each vertex's place, its sRGB colour; whole or not at all.
@@ -16,7 +18,7 @@ def write_obj(path: Path, mesh: Mesh, comments: list[str] | None = None) -> None
     of no triangle are left out. Raises ValueError for a vertex that is no number.
     """
     used, faces = torch.unique(mesh.faces, return_inverse=True)
-    vertices = _y_up(mesh.vertices[used].detach()).cpu()
+    vertices = (mesh.vertices[used].detach() @ mesh.vertices.new_tensor(Y_UP_FROM_WORLD).mT).cpu()
     if not bool(vertices.isfinite().all()):
         raise ValueError(f"{path}: the mesh has vertices that are no numbers")
     normals = vertex_normals(vertices, faces.cpu())
@@ -27,7 +29,3 @@ def write_obj(path: Path, mesh: Mesh, comments: list[str] | None = None) -> None
     lines += ["f " + " ".join(f"{i}//{i}" for i in row) for row in (faces + 1).tolist()]
     with replacing(path) as temporary:
         temporary.write_text("\n".join(lines) + "\n", "ascii")
-
-
-def _y_up(points: torch.Tensor) -> torch.Tensor:
-    return torch.stack([points[:, 0], points[:, 2], -points[:, 1]], 1)

@@ -89,7 +89,7 @@ def read_ply(path: Path) -> Gaussians:
         means=columns(POSITION).float(),
         quats=normalize_quats(quats).float(),
         scales=columns(SCALE, MAX_LOG_SCALE).exp().float(),
-        opacities=columns(("opacity",))[:, 0].sigmoid().float(),
+        opacities=columns(("opacity",), limit=np.inf)[:, 0].sigmoid().float(),
         sh=torch.cat([columns(COLOR)[:, None], rest], dim=1).float(),
     )
 

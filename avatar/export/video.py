@@ -1,11 +1,14 @@
 """Pictures and films as files."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
 
 import av
+import av.error
+import av.filter
 import cv2
 import numpy as np
 from jaxtyping import Float, UInt8
@@ -25,6 +28,56 @@ def write_video(path: Path, frames: Iterable[Picture], frames_per_second: float)
     Frames are sRGB, bytes or floats in [0, 1], all of one size; an odd size gets a black row or column more. Raises
     ValueError for no frames, frames of several sizes, or a rate that is not positive.
     """
+    rate, (height, width), pictures = _checked(path, frames, frames_per_second)
+    with replacing(path) as temporary, av.open(str(temporary), "w", options={"movflags": "faststart"}) as container:
+        stream = container.add_stream("libx264", rate, {"crf": "18"})
+        stream.width, stream.height, stream.pix_fmt = width + width % 2, height + height % 2, "yuv420p"
+        coding = stream.codec_context
+        coding.color_primaries = coding.color_trc = coding.colorspace = BT709
+        coding.color_range = STUDIO_RANGE
+        for picture in pictures:
+            even = cv2.copyMakeBorder(picture, 0, height % 2, 0, width % 2, cv2.BORDER_CONSTANT)
+            frame = av.VideoFrame.from_ndarray(even, "rgb24")
+            frame = frame.reformat(format="yuv420p", dst_colorspace=BT709)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+
+
+def write_gif(path: Path, frames: Iterable[Picture], frames_per_second: float) -> None:
+    """Write a GIF that repeats without end, whole or not at all; its 256 colours are those that move most.
+
+    Frames and errors are those of ``write_video``. Players count in hundredths of a second; few keep up with more than
+    50 frames in one. All frames are held in memory, since one palette serves them all.
+    """
+    rate, (height, width), pictures = _checked(path, frames, frames_per_second)
+    graph = av.filter.Graph()
+    source = graph.add_buffer(width=width, height=height, format=av.VideoFormat("rgb24"), time_base=1 / rate)
+    split, sink = graph.add("split"), graph.add("buffersink")
+    palette, painted = graph.add("palettegen", "stats_mode=diff"), graph.add("paletteuse", "dither=sierra2_4a")
+    source.link_to(split)
+    split.link_to(palette)
+    split.link_to(painted, 1)
+    palette.link_to(painted, 0, 1)
+    painted.link_to(sink)
+    graph.configure()
+    with replacing(path) as temporary, av.open(str(temporary), "w") as container:
+        stream = container.add_stream("gif", rate)
+        stream.width, stream.height, stream.pix_fmt = width, height, "pal8"
+        for index, picture in enumerate(pictures):
+            frame = av.VideoFrame.from_ndarray(picture, "rgb24")
+            frame.pts, frame.time_base = index, 1 / rate
+            graph.vpush(frame)
+        graph.vpush(None)
+        with suppress(av.error.EOFError):
+            while True:
+                container.mux(stream.encode(graph.vpull()))
+        container.mux(stream.encode())
+
+
+def _checked(
+    path: Path, frames: Iterable[np.ndarray | Tensor], frames_per_second: float
+) -> tuple[Fraction, tuple[int, int], Iterator[np.ndarray]]:
+    """Rate, height and width, and the frames in 8 bits; ValueError for what is no film."""
     if not frames_per_second > 0:
         raise ValueError(f"frames_per_second: expected more than 0, got {frames_per_second}")
     remaining = iter(frames)
@@ -32,20 +85,14 @@ def write_video(path: Path, frames: Iterable[Picture], frames_per_second: float)
     if first is None:
         raise ValueError(f"{path}: expected at least one frame, got none")
     height, width = first.shape[:2]
-    with replacing(path) as temporary, av.open(str(temporary), "w", options={"movflags": "faststart"}) as container:
-        stream = container.add_stream("libx264", Fraction(frames_per_second).limit_denominator(1001), {"crf": "18"})
-        stream.width, stream.height, stream.pix_fmt = width + width % 2, height + height % 2, "yuv420p"
-        coding = stream.codec_context
-        coding.color_primaries = coding.color_trc = coding.colorspace = BT709
-        coding.color_range = STUDIO_RANGE
+
+    def of_one_size() -> Iterator[np.ndarray]:
         for index, picture in enumerate(chain([first], remaining)):
             if picture.shape[:2] != (height, width):
                 raise ValueError(f"{path}: expected frames of {height} x {width}, got {picture.shape} at {index}")
-            even = np.pad(as_bytes(picture), ((0, height % 2), (0, width % 2), (0, 0)))
-            frame = av.VideoFrame.from_ndarray(even, "rgb24")
-            frame = frame.reformat(format="yuv420p", dst_colorspace=BT709)
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode())
+            yield as_bytes(picture)
+
+    return Fraction(frames_per_second).limit_denominator(1001), (height, width), of_one_size()
 
 
 def write_png(path: Path, picture: Picture) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from avatar.export import write_png, write_video
+from avatar.export import write_gif, write_png, write_video
 
 
 def film(count: int, height: int, width: int) -> list[np.ndarray]:
@@ -55,6 +55,21 @@ def test_what_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="more than 0"):
         write_video(tmp_path / "a.mp4", film(1, 96, 128), 0.0)
     assert not list(tmp_path.iterdir())
+
+
+def test_gif_comes_back(tmp_path: Path) -> None:
+    frames = film(6, 95, 127)
+    write_gif(tmp_path / "a.gif", iter(frames), 12.5)
+    read = decoded(tmp_path / "a.gif")
+    assert len(read) == 6
+    assert read[0].shape == (95, 127, 3)
+    assert read[5][14:26, 34:46].astype(float).mean((0, 1)) == pytest.approx([220, 30, 40], abs=12)
+    with av.open(str(tmp_path / "a.gif")) as container:
+        times = [float(frame.time or 0) for frame in container.decode(video=0)]
+    assert times == pytest.approx([0.08 * i for i in range(6)], abs=0.005)
+    with pytest.raises(ValueError, match="at least one frame"):
+        write_gif(tmp_path / "b.gif", [], 30.0)
+    assert not (tmp_path / "b.gif").exists()
 
 
 def test_png_is_exact(tmp_path: Path) -> None:

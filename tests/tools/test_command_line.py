@@ -69,8 +69,14 @@ MISTAKES = {
     "bright": (["render", "--run", "{tmp}", "--out", "{tmp}/a.png", "--background", "0,0,2"], "sRGB in [0, 1]"),
     "size": (["render", "--run", "{tmp}", "--out", "{tmp}/a.png", "--size", "0"], "--size: expected more than 0"),
     "nothing to export": (["export", "--run", "{tmp}", "--out", "{tmp}/a.ply"], "no checkpoint here"),
-    "format": (["export", "--run", "{tmp}", "--out", "{tmp}/a.obj"], "ends in .ply, or another --format"),
-    "frame of what": (["export", "--run", "{tmp}", "--out", "{tmp}/a.ply", "--poses", "{capture}"], "expected --frame"),
+    "format": (
+        ["export", "--run", "{tmp}", "--out", "{tmp}/a.obj", "--format", "ply"],
+        "ends in .ply, or another --format",
+    ),
+    "frame of what": (
+        ["export", "--run", "{tmp}", "--out", "{tmp}/a.ply", "--poses", "{capture}"],
+        "expected --frames",
+    ),
     "fetch what": (["assets", "fetch"], "avatar assets fetch lpips"),
 }
 

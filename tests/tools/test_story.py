@@ -11,7 +11,7 @@ import pytest
 import trimesh
 
 from avatar.evaluate import METRICS, Report
-from avatar.export import read_ply
+from avatar.export import read_ply, read_spz
 from avatar.train import HybridFit, read_events
 
 Command = Callable[..., int]
@@ -126,7 +126,7 @@ def test_render_takes_the_poses_of_another_capture(command: Command, capture: Pa
 @pytest.mark.parametrize(
     ("words", "reason"),
     [
-        (["--out", "a.gif"], "expected .mp4, .png or a folder"),
+        (["--out", "a.webp"], "expected .mp4, .gif, .png or a folder"),
         (["--out", "a.png", "--path", "camera_1"], "--capture to say whose camera"),
         (["--out", "a.png", "--path", "cam", "--capture", "{capture}"], "there are orbit, camera_0, camera_1"),
         (["--out", "a.png", "--frames", "90:"], "time steps 90:: the motion has 0 to 12"),
@@ -142,7 +142,7 @@ def test_render_refuses(
 
 
 def test_export_writes_gaussians_that_viewers_open(command: Command, capture: Path, fitted: Path, tmp_path: Path):
-    poses = {"rest": [], "own": ["--frame", 8], "other": ["--frame", 20, "--poses", capture]}
+    poses = {"rest": [], "own": ["--frames", 8], "other": ["--frames", 20, "--poses", capture]}
     means = {}
     for name, words in poses.items():
         assert command("export", "--run", fitted, "--out", tmp_path / f"{name}.ply", *words) == 0
@@ -154,7 +154,7 @@ def test_export_writes_gaussians_that_viewers_open(command: Command, capture: Pa
 
 
 def test_export_writes_the_clothed_mesh(command: Command, fitted: Path, tmp_path: Path):
-    for name, words in {"rest": [], "own": ["--frame", 8], "fine": ["--longest-edge-m", 0.02]}.items():
+    for name, words in {"rest": [], "own": ["--frames", 8], "fine": ["--longest-edge-m", 0.02]}.items():
         assert command("export", "--run", fitted, "--format", "obj", "--out", tmp_path / f"{name}.obj", *words) == 0
     rest, own, fine = (trimesh.load_mesh(tmp_path / f"{name}.obj", process=False) for name in ("rest", "own", "fine"))
     assert 1.4 < rest.extents[1] < 2.1, "a standing person's height is along y"
@@ -162,6 +162,52 @@ def test_export_writes_the_clothed_mesh(command: Command, fitted: Path, tmp_path
     assert abs(rest.vertices - own.vertices).max() > 0.05
     assert fine.edges_unique_length.max() < 0.0201 < rest.edges_unique_length.max()
     assert fine.area == pytest.approx(rest.area, rel=1e-4)
+
+
+def test_export_writes_a_person_who_moves(command: Command, fitted: Path, tmp_path: Path):
+    assert command("export", "--run", fitted, "--out", tmp_path / "a.glb") == 0
+    scene = trimesh.load_scene(tmp_path / "a.glb")
+    assert 1.4 < scene.extents[1] < 2.1
+    assert b'"animations"' in (tmp_path / "a.glb").read_bytes()
+    assert command("export", "--run", fitted, "--out", tmp_path / "b.glb", "--splats", "--frames", 8) == 0
+    assert b"KHR_gaussian_splatting" in (tmp_path / "b.glb").read_bytes()
+
+
+def test_export_writes_a_pose_a_file(command: Command, fitted: Path, tmp_path: Path):
+    assert command("export", "--run", fitted, "--out", tmp_path / "dance", "--format", "spz", "--frames", "4:9") == 0
+    assert sorted(path.name for path in (tmp_path / "dance").iterdir()) == ["dance-000004.spz", "dance-000008.spz"]
+    four, eight = (read_spz(path).means for path in sorted((tmp_path / "dance").iterdir()))
+    assert not four.allclose(eight, atol=0.01)
+
+
+def test_export_writes_a_film(command: Command, fitted: Path, tmp_path: Path):
+    assert command("export", "--run", fitted, "--out", tmp_path / "a.gif", "--size", 64) == 0
+    with av.open(str(tmp_path / "a.gif")) as film:
+        assert sum(1 for _ in film.decode(video=0)) == 4
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (
+            ["--out", "a.ply", "--frames", "4:9"],
+            "holds one pose; expected --frames with a single time step, or a folder",
+        ),
+        (["--out", "a"], "expected --format, or a name that ends in .ply, .spz"),
+        (["--out", "a", "--format", "ply"], "expected a name that ends in .ply"),
+        (["--out", "a.foo"], "expected --format, or a name"),
+        (["--out", "a.obj", "--splats"], "--splats: expected --format glb"),
+        (["--out", "a.glb", "--fps", 3], "--fps: expected more than 0, with --format mp4"),
+        (["--out", "a.gif", "--size", 3], "--size: expected 16 or more"),
+        (["--out", "a.gif", "--frames", "90:"], "time steps 90:: the motion has 0 to 12"),
+    ],
+)
+def test_export_refuses(
+    words: list[str], reason: str, command: Command, fitted: Path, capsys: pytest.CaptureFixture[str]
+):
+    capsys.readouterr()
+    assert command("export", "--run", fitted, *words) == 2
+    assert reason in capsys.readouterr().err
 
 
 def test_overwrite_begins_anew(command: Command, capture: Path, fitted: Path, capsys: pytest.CaptureFixture[str]):
