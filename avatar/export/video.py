@@ -36,7 +36,8 @@ def write_video(path: Path, frames: Iterable[Picture], frames_per_second: float)
         coding.color_primaries = coding.color_trc = coding.colorspace = BT709
         coding.color_range = STUDIO_RANGE
         for picture in pictures:
-            even = cv2.copyMakeBorder(picture, 0, height % 2, 0, width % 2, cv2.BORDER_CONSTANT)
+            even = np.zeros((stream.height, stream.width, 3), np.uint8)
+            even[:height, :width] = picture
             frame = av.VideoFrame.from_ndarray(even, "rgb24")
             frame = frame.reformat(format="yuv420p", dst_colorspace=BT709)
             container.mux(stream.encode(frame))
