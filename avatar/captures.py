@@ -6,7 +6,7 @@ from pathlib import Path
 from jaxtyping import Float
 from torch import Tensor
 
-from avatar.body import RIGS, load_body
+from avatar.body import RIGS, SMPL_RIGS, installed_bodies, load_body
 from avatar.capture import NO_BODY, PictureConfig, check_person, first_time_step, read_capture
 from avatar.structs import Capture, Shape
 
@@ -15,15 +15,18 @@ def open_capture(
     folder: Path,
     split: str | None = None,
     pictures: PictureConfig | None = None,
-    rigs: Collection[str] = RIGS,
+    rigs: Collection[str] | None = None,
 ) -> Capture:
     """The capture in ``folder``, whose body is ``load_body(capture.rig)``.
 
     With ``split``, the pictures of that split must all be there. An exact body is read if its skeleton is one of
-    ``rigs``, else the one of the default rig. The body of a published set must lie where its cameras see the person;
+    ``rigs``, by default all that there are here, else the one of the default rig. The body of a published set must lie
+    where its cameras see the person;
     it takes the body model, which users bring themselves. Raises FileNotFoundError or ValueError with one line that
     names the file and says what to do.
     """
+    if rigs is None:  # where a body of the user's is missing, and nothing stands in for it, load_body says so
+        rigs = (*RIGS, *(installed_bodies() if (folder / "body_default.npz").exists() else SMPL_RIGS))
     capture = read_capture(
         folder,
         split=split,

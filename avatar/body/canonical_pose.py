@@ -10,7 +10,7 @@ from avatar.structs import Pose
 
 from .rig import ShapedBody
 
-_HIPS = (("LeftUpLeg", "RightUpLeg"), ("upperleg01.L", "upperleg01.R"))
+_HIPS = (("LeftUpLeg", "RightUpLeg"), ("upperleg01.L", "upperleg01.R"), ("left_hip", "right_hip"))
 
 
 def spread_pose(shaped: ShapedBody, angle_rad: float = math.pi / 6) -> Pose:

@@ -41,11 +41,13 @@ class ShapedBody:
         rig: the model's skeleton and triangles.
         rest: the surface in the rest pose, model frame, metres.
         joints_rest: joint positions at rest, metres.
+        pose_directions: the model's pose blend shapes, see ``avatar.structs.Body``; None for a model without.
     """
 
     rig: Rig
     rest: Mesh
     joints_rest: Float[Tensor, "j 3"]
+    pose_directions: Float[Tensor, "d v 3"] | None = None
 
     def posed(self, pose: Pose) -> Body:
         """This person in ``pose`` (one frame). Raises ValueError when the pose has another number of joints."""
@@ -65,6 +67,7 @@ class ShapedBody:
             ),
             bone_ids=self.rig.bone_ids,
             bone_weights=self.rig.bone_weights,
+            pose_directions=self.pose_directions,
         )
 
     def rest_pose(self) -> Pose:

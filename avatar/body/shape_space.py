@@ -1,6 +1,6 @@
 """How a few meaningful numbers in bounded ranges move the points of a body."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float
@@ -43,6 +43,33 @@ class ShapeSpace:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class LinearShapes:
+    """Principal components of people: any numbers are somebody, zero is the mean.
+
+    Attributes:
+        names: what each parameter is called.
+        low, high: how far it makes sense to go, three standard deviations.
+    """
+
+    names: tuple[str, ...]
+    low: Float[Tensor, " p"]
+    high: Float[Tensor, " p"]
+
+    def rows(self, shape: Shape) -> list[int]:
+        """Which parameters ``shape`` has; the others are zero. ValueError when it has another, or one twice."""
+        known = {name: row for row, name in enumerate(self.names)}
+        if unknown := [name for name in shape.names if name not in known]:
+            raise ValueError(f"shape.names: expected names among {_ends(self.names)}, found {', '.join(unknown)}")
+        if len(set(shape.names)) < len(shape.names):
+            raise ValueError(f"shape.names: expected each once, found {shape.names}")
+        return [known[name] for name in shape.names]
+
+
+def _ends(names: tuple[str, ...]) -> str:
+    return f"{names[0]} to {names[-1]}"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class BlendShapes:
     """Values that are affine in the coefficients of a shape space.
 
@@ -57,3 +84,8 @@ class BlendShapes:
     def __call__(self, coefficients: Float[Tensor, " d"]) -> Float[Tensor, "*size"]:
         """``base + sum_i coefficients_i directions_i``."""
         return self.base + (coefficients @ self.directions.flatten(1)).view_as(self.base)
+
+    def of(self, rows: list[int]) -> "BlendShapes":
+        """The same with these directions alone."""
+        is_first = rows == list(range(len(rows)))
+        return replace(self, directions=self.directions[: len(rows)] if is_first else self.directions[rows])

@@ -52,14 +52,14 @@ class BodyParameters:
 
 
 def find_body(folder: Path, rigs: Collection[str]) -> Path:
-    """``body.npz`` where it says that it is of one of ``rigs``, else ``body_default.npz``.
+    """``body.npz`` where it is alone or says that it is of one of ``rigs``, else ``body_default.npz``.
 
     Where a capture has both, the former is exact and the latter fitted to it. Raises CaptureError when ``body.npz`` is
     broken.
     """
-    exact = inside(folder, "body.npz")
-    is_usable = exact.exists() and str(read_npz(exact).get("rig")) in rigs
-    return exact if is_usable else inside(folder, "body_default.npz")
+    exact, fitted = inside(folder, "body.npz"), inside(folder, "body_default.npz")
+    is_usable = exact.exists() and (str(read_npz(exact).get("rig")) in rigs or not fitted.exists())
+    return exact if is_usable else fitted
 
 
 def read_body(path: Path, pose_from_local_ref: PoseFromLocalRef | None = None) -> BodyParameters:

@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from avatar.body import AnnyBody
+from avatar.body import BodyModel
 from avatar.render import view_mesh
 from avatar.structs import Body, Camera
 
@@ -19,7 +19,7 @@ PARTS = ("head", "torso", *(f"{side} {name}" for name in (*_LIMBS, *_ENDS) for s
 """The parts; left is the person's left."""
 
 
-def part_of_vertices(body: AnnyBody, vertices_rest: Float[Tensor, "v 3"]) -> Int[Tensor, " v"]:
+def part_of_vertices(body: BodyModel, vertices_rest: Float[Tensor, "v 3"]) -> Int[Tensor, " v"]:
     """Index into ``PARTS`` of every vertex of a body at rest.
 
     Head, hands and feet are the model's own; the rest belongs to the nearest bone between the keypoints.

@@ -7,7 +7,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from avatar.body import AnnyBody, load_body
+from avatar.body import BodyModel, load_body
 from avatar.geometry import triangle_areas, triangle_normals, vertex_normals
 from avatar.model import Avatar
 from avatar.render import visible_cosines
@@ -105,7 +105,7 @@ def cover(avatar: Avatar, capture: Capture, split: Split) -> Coverage:
     )
 
 
-def _visible_areas(template: Mesh, body: AnnyBody) -> Float[Tensor, " v"]:
+def _visible_areas(template: Mesh, body: BodyModel) -> Float[Tensor, " v"]:
     """A third of the triangles around each vertex, less insides and soles."""
     normals = normalize(triangle_normals(template.vertices, template.faces), dim=-1)
     names = [body.part_names[index] for index in body.face_parts.tolist()]

@@ -8,7 +8,7 @@ from jaxtyping import Bool
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from avatar.body import AnnyBody, load_body
+from avatar.body import BodyModel, load_body
 from avatar.geometry import triangle_normals
 from avatar.model import Avatar
 from avatar.structs import Box, Capture, Mesh, map_tensors
@@ -53,7 +53,7 @@ def _boxes(
     return found
 
 
-def _places(body: AnnyBody, rest: Mesh) -> Mapping[str, Bool[Tensor, " t"]]:
+def _places(body: BodyModel, rest: Mesh) -> Mapping[str, Bool[Tensor, " t"]]:
     """The triangles of each place worth a close look."""
     parts = part_of_vertices(body, rest.vertices)[rest.faces[:, 0]]
     heights = rest.vertices[rest.faces[:, 0], 2]

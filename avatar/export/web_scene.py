@@ -171,17 +171,17 @@ def _shape_tensors(avatar: HybridAvatar) -> tuple[dict[str, Tensor], list[dict]]
     body, ranges = load_body(avatar.rig), []
     space, person = body.shape_space, body.shaped(avatar.shape)
     tensors: dict[str, list[Tensor]] = {"low": [], "high": [], "low_joints": [], "high_joints": []}
-    for row, name in enumerate(space.names):
-        value = float(avatar.shape.values[row])
+    for row, name in enumerate(avatar.shape.names):
+        value, known = float(avatar.shape.values[row]), space.names.index(name)
         ends = {
-            "low": max(float(space.low[row]), value - SHAPE_REACH),
-            "high": min(float(space.high[row]), value + SHAPE_REACH),
+            "low": max(float(space.low[known]), value - SHAPE_REACH),
+            "high": min(float(space.high[known]), value + SHAPE_REACH),
         }
         ranges.append({"name": name, "value": value, **ends})
         for end, there in ends.items():
             values = avatar.shape.values.clone()
             values[row] = there
-            moved = body.shaped(Shape(names=space.names, values=values))
+            moved = body.shaped(Shape(names=avatar.shape.names, values=values))
             tensors[end].append((moved.rest.vertices - person.rest.vertices).half())
             tensors[f"{end}_joints"].append(moved.joints_rest - person.joints_rest)
     return {f"shape.{name}": torch.stack(rows) for name, rows in tensors.items()}, ranges

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from avatar.geometry import lbs, transform_points
+from avatar.geometry import lbs, matrices_from_quats, transform_points
 
 from .mesh import Mesh
 from .moving import map_tensors
@@ -63,6 +63,8 @@ class Body:
         posed_from_rest: rigid transform of every joint from the rest pose to the world.
         bone_ids: the joints that move each vertex.
         bone_weights: how much each does; rows sum to one, unused entries are zero.
+        pose_directions: pose blend shapes: how far each entry of ``R_j - 1``, of the joints but the root, row by row,
+            moves each vertex at rest, metres; None for a model without.
     """
 
     pose: Pose
@@ -72,6 +74,7 @@ class Body:
     posed_from_rest: Float[Tensor, "j 4 4"]
     bone_ids: Int[Tensor, "v k"]
     bone_weights: Float[Tensor, "v k"]
+    pose_directions: Float[Tensor, "d v 3"] | None = None
 
     @cached_property
     def joints_world(self) -> Float[Tensor, "j 3"]:
@@ -80,5 +83,14 @@ class Body:
 
     @cached_property
     def vertices_world(self) -> Float[Tensor, "v 3"]:
-        """Posed vertices by linear blend skinning, metres."""
-        return lbs(self.rest.vertices, self.bone_ids, self.bone_weights, self.posed_from_rest)
+        """Posed vertices by linear blend skinning, after the model's pose blend shapes, metres."""
+        return lbs(self.vertices_bent, self.bone_ids, self.bone_weights, self.posed_from_rest)
+
+    @property
+    def vertices_bent(self) -> Float[Tensor, "v 3"]:
+        """Vertices at rest with the pose blend shapes of this pose, metres."""
+        if self.pose_directions is None:
+            return self.rest.vertices
+        turns = matrices_from_quats(self.pose.local_quats[1:])
+        bends = (turns - torch.eye(3).to(turns)).flatten()
+        return self.rest.vertices + (bends @ self.pose_directions.flatten(1)).view_as(self.rest.vertices)

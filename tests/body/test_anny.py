@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from avatar.body import RIGS, AnnyBody, load_body
+from avatar.body import RIGS, AnnyBody, BodyModel, load_body
 from avatar.geometry import transform_points
 from avatar.structs import Pose, Shape
 
@@ -34,7 +34,7 @@ def samples(rig: str) -> dict[str, np.ndarray]:
         return dict(file)
 
 
-def shape_of(model: AnnyBody, values: np.ndarray | Tensor | list[float]) -> Shape:
+def shape_of(model: BodyModel, values: np.ndarray | Tensor | list[float]) -> Shape:
     return Shape(names=model.shape_names, values=torch.as_tensor(values, dtype=model.shape_space.low.dtype))
 
 
@@ -250,7 +250,7 @@ def test_wrong_inputs_are_refused(model: AnnyBody, golden: dict[str, np.ndarray]
         model.pose_from_local_ref(local_ref, shape)
     with pytest.raises(ValueError, match="found a body on another"):
         load_body("cmu_mb").pose_from_local_ref(torch.from_numpy(golden["local_ref"]), shape)
-    with pytest.raises(ValueError, match="rig: expected one of anny, cmu_mb, found 'mixamo'"):
+    with pytest.raises(ValueError, match=r"rig: expected one of anny, cmu_mb, .*found 'mixamo'"):
         load_body("mixamo")
     with pytest.raises(FileNotFoundError, match=r"absent\.npz.*bake_body"):
         model.with_rig(tmp_path / "absent.npz")

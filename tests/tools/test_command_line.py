@@ -78,6 +78,8 @@ MISTAKES = {
         "expected --frames",
     ),
     "fetch what": (["assets", "fetch"], "avatar assets fetch lpips"),
+    "bring what": (["assets", "add-body"], "avatar assets add-body SMPLX_NEUTRAL.npz"),
+    "bring nothing": (["assets", "add-body", "{tmp}/SMPL_MALE.pkl"], "SMPL_MALE.pkl: no such file"),
 }
 
 
