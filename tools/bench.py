@@ -26,15 +26,16 @@ class BenchCommand:
 
     Attributes:
         name: a kernel, beside its specification in torch and the peers that are installed; step, one training step on
-            the embedded sample, part by part; animate, a frame of a moving avatar; all of these; or busy, how much
-            slower rendering and training become where another job wants all cores.
+            the embedded sample, part by part; animate, a frame of a moving avatar; all of these; busy, how much
+            slower rendering and training become where another job wants all cores; or viewer, what a frame costs the
+            page of the web viewer, in a Chromium.
         curves: also measure how time grows with the size of the task and falls with threads.
         json: also write the figures to this file.
         plot: also draw them to this SVG file.
         rounds: how often everything is measured at most; by default for two seconds each.
     """
 
-    name: Positional[Literal[Kernel, "step", "animate", "all", "busy"]]
+    name: Positional[Literal[Kernel, "step", "animate", "all", "busy", "viewer"]]
     curves: bool = False
     json: Path | None = None
     plot: Path | None = None

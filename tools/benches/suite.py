@@ -9,7 +9,6 @@ from typing import Final
 from avatar.engine import set_threads
 
 from ..console import say
-from .busy import measure_busy
 from .case import Case, Curve
 from .clock import Row, figures, measure
 from .machine import usable_cores
@@ -27,12 +26,15 @@ NAMES: Final = (
     "step",
     "animate",
 )
+APART: Final = ("busy", "viewer")
+"""What measures in its own way, and only when asked for by name."""
 
 
 def measure_tables(name: str, rounds: int | None, curves: bool) -> Iterator[tuple[str, list[Row]]]:
     """Titles and rows of what ``avatar bench name`` measures. ImportError where a module lacks what it needs."""
-    if name == "busy":
-        yield name, measure_busy(rounds)
+    if name in APART:
+        module = import_module(f".{name}", __package__)
+        yield name, getattr(module, f"measure_{name}")(rounds)
         return
     for each in NAMES if name == "all" else (name,):
         try:

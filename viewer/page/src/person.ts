@@ -3,7 +3,7 @@
 import type { WebGLRenderer } from "three";
 
 import { type LightUniforms, lightUniforms } from "./draw/light";
-import { placePoints } from "./draw/points";
+import { placePoints, poseLayout } from "./draw/points";
 import { SplatLayer } from "./draw/splats";
 import { SurfaceLayer } from "./draw/surface";
 import { SkeletonLayer } from "./draw/surroundings";
@@ -12,6 +12,8 @@ import type { Pose, Scene } from "./data/scene";
 import { coefficientsOf, timesMatrix } from "./pose/correctives";
 import { nodeMotions } from "./pose/graph";
 import { jointRows, moved } from "./pose/kinematics";
+import type { SortPoints } from "./sort/posed_depths";
+import { type Order, Sorter } from "./sort/sorter";
 import { restMeans, type Shaped, shapedTo } from "./pose/shape";
 
 export type Skinning = "learned" | "lbs" | "dqs";
@@ -25,6 +27,8 @@ export class Person {
   readonly surface: SurfaceLayer;
   readonly skeleton: SkeletonLayer;
   private readonly light: LightUniforms;
+  private readonly sorter: Sorter;
+  private order: Order | null = null;
   private readonly poseTable;
   private readonly field: Float64Array;
   private shaped: Shaped;
@@ -34,11 +38,11 @@ export class Person {
   constructor(
     renderer: WebGLRenderer,
     readonly scene: Scene,
+    onOrder: (sortMs: number) => void,
   ) {
-    const controls = scene.tensors.get("correctives.modes")?.shape[1] ?? 0;
-    const nodes = scene.tensors.get("graph.nodes")?.shape[0] ?? 0;
-    this.field = new Float64Array(6 * controls);
-    this.poseTable = floatTable(4 * scene.parents.length + 2 * controls + 3 * nodes);
+    const layout = poseLayout(scene);
+    this.field = new Float64Array(6 * layout.controls);
+    this.poseTable = floatTable(layout.texels);
     this.light = lightUniforms(scene);
     const uniforms = { ...this.light.uniforms, pose: { value: this.poseTable.texture } };
     this.splats = new SplatLayer(renderer, scene, uniforms);
@@ -46,6 +50,30 @@ export class Person {
     this.skeleton = new SkeletonLayer(scene.parents);
     this.shaped = shapedTo(scene, []);
     this.place("learned");
+    this.sorter = new Sorter(sortPoints(scene), this.splats.tables.rest.values, this.poseTable.values, (order, sortMs) => {
+      this.order = order;
+      this.splats.setOrder(order);
+      onOrder(sortMs);
+    });
+  }
+
+  /** Works the order out along `row` of `camera_from_world`: at once the first time, later by the worker. False if that is busy. */
+  sort(row: readonly number[]): boolean {
+    if (this.sorter.isBusy) return false;
+    if (this.order) {
+      this.sorter.start(row);
+    } else {
+      this.order = this.sorter.sortNow(row);
+      this.splats.setOrder(this.order);
+    }
+    return true;
+  }
+
+  /** Calls `draw` while the order is that along `row`, exactly. */
+  whileSorted(row: readonly number[], draw: () => void): void {
+    this.splats.setOrder(this.sorter.sortNow(row));
+    draw();
+    if (this.order) this.splats.setOrder(this.order);
   }
 
   /** The pose before anybody sets one. */
@@ -64,6 +92,7 @@ export class Person {
     for (const [layer, points] of [[this.splats, this.scene.splats], [this.surface, this.scene.surface]] as const) {
       placePoints(layer.tables, points, restMeans(points, this.shaped.vertices), FRACTIONS[skinning]);
     }
+    this.sorter?.changeRest();
   }
 
   /** All that a pose means to the GPU: matrices of the joints, what the control points add, what the nodes do. */
@@ -77,9 +106,10 @@ export class Person {
     values.set(this.rows);
     const coefficients = pose.coefficients ?? coefficientsOf(scene, pose.localQuats);
     if (coefficients) {
-      this.putControls(coefficients, values.subarray(this.rows.length));
+      const { controlStart, nodeStart } = poseLayout(scene);
+      this.putControls(coefficients, values.subarray(4 * controlStart));
       const motions = nodeMotions(scene, coefficients);
-      if (motions) putNodes(motions, values.subarray(this.rows.length + (this.field.length / 6) * 8));
+      if (motions) putNodes(motions, values.subarray(4 * nodeStart));
     }
     texture.needsUpdate = true;
     this.light.stand(this.root);
@@ -107,6 +137,7 @@ export class Person {
   }
 
   dispose(): void {
+    this.sorter.dispose();
     for (const layer of [this.splats, this.surface, this.skeleton, this.poseTable.texture]) layer.dispose();
     this.light.uniforms.light_net?.value.dispose();
   }
@@ -121,6 +152,17 @@ export class Person {
       }
     }
   }
+}
+
+/** What the worker needs of the points, and no more: all of it is copied. */
+function sortPoints(scene: Scene): SortPoints {
+  const { count, jointIds, jointWeights, jointsPerPoint, controlIds, controlWeights } = scene.splats;
+  const { nodeIds, nodeWeights, nodesPerPoint } = scene.splats;
+  const { controlStart, nodeStart } = poseLayout(scene);
+  return {
+    ...{ count, jointIds, jointWeights, jointsPerPoint, controlIds, controlWeights, controlStart },
+    ...{ nodeIds, nodeWeights, nodesPerPoint, nodeStart },
+  };
 }
 
 /** Three rows of a 3 x 4 matrix each. */

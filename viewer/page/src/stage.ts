@@ -8,9 +8,8 @@ import { Floor } from "./draw/surroundings";
 import { draw } from "./draw/table";
 import { Navigation } from "./navigation";
 import { Person, type Skinning } from "./person";
-import { Sorter } from "./sort/sorter";
 import { FrameStats, type StageStats } from "./stats";
-import { captureView, letterbox, userView, type View } from "./view";
+import { captureView, depthRow, letterbox, userView, type View } from "./view";
 
 export type Mode = "splats" | "mesh" | "normals" | "coverage";
 
@@ -58,8 +57,6 @@ class Stage implements StageApi {
   private readonly floor: Floor;
   private readonly resizes: ResizeObserver;
   private person: Person | null = null;
-  private sorter: Sorter | null = null;
-  private order: { ids: Uint32Array; count: number } | null = null;
   private pose: Pose | null = null;
   private shape: readonly number[] = [];
   private coverage: Float32Array | null = null;
@@ -102,19 +99,16 @@ class Stage implements StageApi {
     const isFirst = this.person === null;
     const fits = scene.parents.length === this.person?.scene.parents.length;
     this.dropPerson();
-    const person = new Person(this.renderer, scene);
+    const person = new Person(this.renderer, scene, (sortMs) => {
+      this.stats.sortMs = sortMs;
+      this.invalidate();
+    });
     this.person = person;
     if (!fits || !this.pose) this.pose = person.restPose();
     if (scene.shape.length !== this.shape.length) this.shape = [];
     person.setShape(this.shape, this.skinning);
     person.setPose(this.pose);
     person.surface.setCoverage(this.coverage);
-    this.sorter = new Sorter(this.renderer, person.splats, scene.splats.count, (ids, count, sortMs) => {
-      this.order = { ids, count };
-      person.splats.setOrder(ids, count);
-      this.stats.sortMs = sortMs;
-      this.invalidate();
-    });
     if (isFirst) this.frame();
     this.changeView();
   }
@@ -201,11 +195,8 @@ class Stage implements StageApi {
   }
 
   private dropPerson(): void {
-    this.sorter?.dispose();
     this.person?.dispose();
-    this.sorter = null;
     this.person = null;
-    this.order = null;
   }
 
   /** Something moved: what is in the picture has to be worked out again. */
@@ -237,32 +228,19 @@ class Stage implements StageApi {
   };
 
   private drawView(view: View, box: { x: number; y: number }): void {
-    const { person, sorter } = this;
-    if (person && sorter && this.mode === "splats") {
+    const { person } = this;
+    if (person && this.mode === "splats") {
       if (this.hasNewView) {
         person.splats.project(view);
         this.needsOrder = true;
       }
       this.hasNewView = false;
-      if (this.needsOrder) this.reorder(person, sorter);
+      if (this.needsOrder && person.sort(depthRow(view))) this.needsOrder = false;
       person.splats.blend(view);
     }
     this.renderer.setRenderTarget(null);
     this.renderer.setViewport(box.x, box.y, view.width, view.height);
     this.drawLayers(view, [box.x, box.y], this.pixelRatio);
-  }
-
-  /** The first order of a scene is made at once, later ones come from the worker. */
-  private reorder(person: Person, sorter: Sorter): void {
-    if (!this.order) {
-      this.order = sorter.sortNow();
-      person.splats.setOrder(this.order.ids, this.order.count);
-    } else if (sorter.isBusy) {
-      return;
-    } else {
-      sorter.start();
-    }
-    this.needsOrder = false;
   }
 
   private drawLayers(view: View, corner: [number, number], scale: number): void {
@@ -278,15 +256,12 @@ class Stage implements StageApi {
   }
 
   private pictureNow(camera: CaptureCamera | null, width: number, height: number): ImageData {
-    const { person, sorter } = this;
+    const { person } = this;
     this.poseNow();
     const view = this.viewOf(camera, width, height);
-    if (person && sorter && this.mode === "splats") {
+    if (person && this.mode === "splats") {
       person.splats.project(view);
-      const { ids, count } = sorter.sortNow();
-      person.splats.setOrder(ids, count);
-      person.splats.blend(view);
-      if (this.order) person.splats.setOrder(this.order.ids, this.order.count);
+      person.whileSorted(depthRow(view), () => person.splats.blend(view));
     }
     const target = new WebGLRenderTarget(width, height, { samples: this.mode === "splats" ? 0 : 4 });
     this.renderer.setRenderTarget(target);

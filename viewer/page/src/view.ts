@@ -56,3 +56,8 @@ export function clipFromWorld(view: View): Matrix4 {
   );
   return clipFromCamera.multiply(view.cameraFromWorld);
 }
+
+/** The row of `camera_from_world` that says how far away a point is. */
+export function depthRow({ cameraFromWorld: { elements } }: View): number[] {
+  return [elements[2], elements[6], elements[10], elements[14]];
+}

@@ -68,16 +68,24 @@ export function placePoints(tables: PointTables, points: BoundPoints, means: Flo
   texture.needsUpdate = true;
 }
 
+/** Where things are in the table of the pose, in texels: after four for each joint two for each control point, three a node. */
+export function poseLayout(scene: Scene) {
+  const controls = scene.tensors.get("correctives.modes")?.shape[1] ?? 0;
+  const nodes = scene.tensors.get("graph.nodes")?.shape[0] ?? 0;
+  const controlStart = 4 * scene.parents.length;
+  const nodeStart = controlStart + 2 * controls;
+  return { controls, controlStart, nodeStart, texels: nodeStart + 3 * nodes };
+}
+
 /**
  * GLSL: `Posed pose_point(int)`, `vec3 color_of(int, Posed, vec3 from_camera)`, `vec4 fixed_floats(int, int)`.
  *
- * The same equations as `avatar.engine.skin` and `relight`. Uniforms: `fixed_points`, `rest_points`, `pose`, those of
- * the light, and for points of which there are more than one kind nothing else.
+ * The same equations as `avatar.engine.skin` and `relight`. Uniforms: `fixed_points`, `rest_points`, `pose` and those
+ * of the light.
  */
 export function pointsGlsl(scene: Scene, points: BoundPoints): string {
   const [hasControls, hasNodes] = [points.controlIds !== null, points.nodeIds !== null];
-  const controlStart = 4 * scene.parents.length;
-  const nodeStart = controlStart + 2 * (scene.tensors.get("correctives.modes")?.shape[1] ?? 0);
+  const { controlStart, nodeStart } = poseLayout(scene);
   const nodeTexel = hasControls ? 7 : 6;
   return /* glsl */ `
 ${TABLE_GLSL}

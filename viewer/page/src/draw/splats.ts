@@ -27,6 +27,7 @@ import {
 } from "three";
 
 import type { Scene } from "../data/scene";
+import type { Order } from "../sort/sorter";
 import type { View } from "../view";
 import { type PointTables, packPoints, pointsGlsl } from "./points";
 import { draw, screenPass, shader, TABLE_GLSL, TABLE_WIDTH, tableHeight } from "./table";
@@ -39,7 +40,7 @@ const OVER = {
 } as const;
 
 // A record of two texels a Gaussian: centre and first axis in pixels (one standard deviation); then the length of the
-// second axis, red and green, blue and opacity as halves, and the depth. What is not in the picture is as deep as can be.
+// second axis, red and green and then blue as halves, and the opacity, which is zero for what is not in the picture.
 const projectGlsl = (scene: Scene) => /* glsl */ `
 ${pointsGlsl(scene, scene.splats)}
 uniform mat4 camera_from_world;
@@ -50,7 +51,7 @@ layout(location = 0) out uvec4 place_record;
 layout(location = 1) out uvec4 paint_record;
 void main() {
   int point = int(gl_FragCoord.y) * ${TABLE_WIDTH} + int(gl_FragCoord.x);
-  place_record = uvec4(0u), paint_record = uvec4(0u, 0u, 0u, 0xffffffffu);
+  place_record = uvec4(0u), paint_record = uvec4(0u);
   if (point >= count) return;
   float opacity = fixed_floats(point, 0).w;
   Posed posed = pose_point(point);
@@ -74,19 +75,8 @@ void main() {
   vec3 world_of_camera = -transpose(mat3(camera_from_world)) * camera_from_world[3].xyz;
   vec3 color = color_of(point, posed, normalize(posed.place - world_of_camera));
   place_record = floatBitsToUint(vec4(middle, axis * sqrt(longer)));
-  paint_record = uvec4(floatBitsToUint(sqrt(shorter)), packHalf2x16(color.rg), packHalf2x16(vec2(color.b, opacity)),
-    floatBitsToUint(center.z));
-}`;
-
-// Four depths a texel, so that as little as possible is read back.
-const DEPTHS_GLSL = /* glsl */ `
-${TABLE_GLSL}
-uniform usampler2D paint_records;
-out uvec4 depths;
-uint depth_of(int point) { return texelFetch(paint_records, at(point), 0).w; }
-void main() {
-  int first = 4 * (int(gl_FragCoord.y) * ${TABLE_WIDTH} + int(gl_FragCoord.x));
-  depths = uvec4(depth_of(first), depth_of(first + 1), depth_of(first + 2), depth_of(first + 3));
+  paint_record = uvec4(floatBitsToUint(sqrt(shorter)), packHalf2x16(color.rg), packHalf2x16(vec2(color.b, 0)),
+    floatBitsToUint(opacity));
 }`;
 
 const QUAD_GLSL = /* glsl */ `
@@ -100,12 +90,11 @@ flat out vec4 paint;
 void main() {
   uvec4 bits = texelFetch(paint_records, at(int(order)), 0);
   vec4 place = uintBitsToFloat(texelFetch(place_records, at(int(order)), 0));
-  vec2 blue_and_opacity = unpackHalf2x16(bits.z);
-  paint = vec4(unpackHalf2x16(bits.y), blue_and_opacity);
+  paint = vec4(unpackHalf2x16(bits.y), unpackHalf2x16(bits.z).x, uintBitsToFloat(bits.w));
   sigmas = position.xy * sqrt(max(0.0, 2.0 * log(255.0 * paint.w)) * 1.0002);
   vec2 across = place.zw, along = normalize(vec2(-place.w, place.z)) * uintBitsToFloat(bits.x);
   vec2 pixel = place.xy + sigmas.x * across + sigmas.y * along;
-  gl_Position = bits.w == 0xffffffffu ? vec4(2, 2, 2, 1)
+  gl_Position = bits.w == 0u ? vec4(2, 2, 2, 1)
     : vec4((2.0 * pixel / size - 1.0) * vec2(1, -1), 0, 1);
 }`;
 
@@ -134,9 +123,7 @@ export class SplatLayer {
     size: { value: new Vector2() },
   };
   private readonly records: WebGLRenderTarget;
-  private readonly depths: WebGLRenderTarget;
   private readonly projection: Mesh;
-  private readonly depthPass: Mesh;
   private readonly quads: Mesh<InstancedBufferGeometry>;
   private readonly composite;
   private layer: WebGLRenderTarget | null = null;
@@ -149,7 +136,6 @@ export class SplatLayer {
     this.tables = packPoints(scene.splats);
     const { count } = scene.splats;
     this.records = bits(count, 2);
-    this.depths = bits(Math.ceil(count / 4), 1);
     const [places, paints] = this.records.textures;
     this.projection = screenPass(projectGlsl(scene), {
       ...uniforms,
@@ -158,17 +144,11 @@ export class SplatLayer {
       rest_points: { value: this.tables.rest.texture },
       count: { value: count },
     });
-    this.depthPass = screenPass(DEPTHS_GLSL, { paint_records: { value: paints } });
     const records = { place_records: { value: places }, paint_records: { value: paints }, size: this.camera.size };
     const material = shader(QUAD_GLSL, GAUSSIAN_GLSL, records, { ...OVER, side: DoubleSide });
     this.quads = new Mesh(quadGeometry(count), material);
     this.quads.frustumCulled = false;
     this.composite = screenPass(COMPOSITE_GLSL, { layer: { value: null }, corner: { value: new Vector2() } }, OVER);
-  }
-
-  /** Width and height, in texels of four depths, of what `drawDepths` draws. */
-  get depthsSize(): [number, number] {
-    return [this.depths.width, this.depths.height];
   }
 
   /** Poses and projects; what the other methods take goes with it. */
@@ -180,16 +160,9 @@ export class SplatLayer {
     draw(this.renderer, this.projection);
   }
 
-  /** Draws the depths of all Gaussians, floats as bits; their framebuffer stays bound, to be read. */
-  drawDepths(): void {
-    this.renderer.setRenderTarget(this.depths);
-    draw(this.renderer, this.depthPass);
-  }
-
-  /** The first `count` of `order` are drawn, the farthest first. */
-  setOrder(order: Uint32Array, count: number): void {
+  setOrder({ ids, count }: Order): void {
     const attribute = this.quads.geometry.getAttribute("order") as InstancedBufferAttribute;
-    attribute.array = order;
+    attribute.array = ids;
     attribute.needsUpdate = true;
     this.quads.geometry.instanceCount = count;
   }
@@ -209,8 +182,8 @@ export class SplatLayer {
   }
 
   dispose(): void {
-    for (const mesh of [this.projection, this.depthPass, this.quads, this.composite]) disposeMesh(mesh);
-    for (const thing of [this.records, this.depths, this.layer, this.tables.fixed, this.tables.rest.texture]) thing?.dispose();
+    for (const mesh of [this.projection, this.quads, this.composite]) disposeMesh(mesh);
+    for (const thing of [this.records, this.layer, this.tables.fixed, this.tables.rest.texture]) thing?.dispose();
   }
 
   private layerFor({ width, height }: View): WebGLRenderTarget {

@@ -1,30 +1,37 @@
 // Gaussians from back to front: a radix sort over the bits of their depths, exact and stable.
 
+import { PosedDepths, type SortPoints } from "./posed_depths";
+
 const RADIX_BITS = 11;
 const BUCKETS = 1 << RADIX_BITS;
 const PASSES = 3; // three times eleven bits hold all 32
+const NEAREST_M = 0.01; // what is nearer is not drawn
 
-/** As deep as nothing in the picture is. */
-export const HIDDEN = 0xffffffff;
-
-/** Sorts again and again without allocating. */
+/** Sorts the same points again and again without allocating. */
 export class DepthOrder {
-  private ids = new Uint32Array(0);
-  private other = new Uint32Array(0);
+  private readonly posed: PosedDepths;
+  private readonly depths: Float32Array;
+  private readonly bits: Uint32Array;
+  private readonly ids: Uint32Array;
+  private readonly other: Uint32Array;
   private readonly counts = new Uint32Array(PASSES * BUCKETS);
 
+  constructor(private readonly points: SortPoints) {
+    this.posed = new PosedDepths(points);
+    this.depths = new Float32Array(points.count);
+    this.bits = new Uint32Array(this.depths.buffer);
+    this.ids = new Uint32Array(points.count);
+    this.other = new Uint32Array(points.count);
+  }
+
   /**
-   * Writes the visible ones of `order.length` points to `order`, the farthest first; of points at one depth the later
-   * ones first, as a stable sort from front to back has them. Returns how many there are.
-   *
-   * `depths` are positive floats as bits, whose order is that of the numbers; `HIDDEN` leaves a point out.
+   * Writes the points before the camera to `order`, the farthest first; of points at one depth the later ones first, as
+   * a stable sort from front to back has them. Returns how many there are. Arguments as for `PosedDepths.write`.
    */
-  sort(depths: Uint32Array, order: Uint32Array): number {
-    if (this.ids.length < order.length) {
-      this.ids = new Uint32Array(order.length);
-      this.other = new Uint32Array(order.length);
-    }
-    const visible = this.count(depths, order.length);
+  sort(rest: Float32Array, pose: Float32Array, row: ArrayLike<number>, order: Uint32Array): number {
+    this.posed.write(rest, pose, row, this.depths);
+    const { bits } = this; // the order of positive floats is that of their bits
+    const count = this.countDigits();
     let [from, to] = [this.ids, this.other];
     for (let pass = 0; pass < PASSES; pass++) {
       const counts = this.counts.subarray(pass * BUCKETS, (pass + 1) * BUCKETS);
@@ -34,28 +41,27 @@ export class DepthOrder {
         counts[bucket] = start;
         start += size;
       }
-      for (let k = 0; k < visible; k++) {
+      for (let k = 0; k < count; k++) {
         const id = from[k];
-        to[counts[(depths[id] >>> shift) & (BUCKETS - 1)]++] = id;
+        to[counts[(bits[id] >>> shift) & (BUCKETS - 1)]++] = id;
       }
       [from, to] = [to, from];
     }
-    for (let k = 0; k < visible; k++) order[k] = from[visible - 1 - k];
-    return visible;
+    for (let k = 0; k < count; k++) order[k] = from[count - 1 - k];
+    return count;
   }
 
-  private count(depths: Uint32Array, points: number): number {
-    const { counts, ids } = this;
+  private countDigits(): number {
+    const { bits, counts, depths, ids } = this;
     counts.fill(0);
-    let visible = 0;
-    for (let point = 0; point < points; point++) {
-      const depth = depths[point];
-      if (depth === HIDDEN) continue;
-      ids[visible++] = point;
-      counts[depth & (BUCKETS - 1)]++;
-      counts[BUCKETS + ((depth >>> RADIX_BITS) & (BUCKETS - 1))]++;
-      counts[2 * BUCKETS + (depth >>> (2 * RADIX_BITS))]++;
+    let count = 0;
+    for (let point = 0; point < this.points.count; point++) {
+      if (!(depths[point] >= NEAREST_M)) continue;
+      ids[count++] = point;
+      counts[bits[point] & (BUCKETS - 1)]++;
+      counts[BUCKETS + ((bits[point] >>> RADIX_BITS) & (BUCKETS - 1))]++;
+      counts[2 * BUCKETS + (bits[point] >>> (2 * RADIX_BITS))]++;
     }
-    return visible;
+    return count;
   }
 }
