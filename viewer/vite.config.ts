@@ -13,7 +13,7 @@ function sourceHash(): Plugin {
       const files = readdirSync("page", { recursive: true, withFileTypes: true })
         .filter((entry) => entry.isFile())
         .map((entry) => join(entry.parentPath, entry.name).replaceAll("\\", "/"));
-      for (const name of [...files, "package-lock.json", "vite.config.ts"].sort()) {
+      for (const name of [...files, "vite.config.ts"].sort()) {
         hash.update(`${name}\0`).update(readFileSync(name)).update("\0");
       }
       this.emitFile({ type: "asset", fileName: "build.json", source: `{"sources": "${hash.digest("hex")}"}\n` });
