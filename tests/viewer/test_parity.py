@@ -57,7 +57,8 @@ SHOW = """async (background) => {
   avatarStage.stage.setBackground(background);
 }"""
 PICTURE = """async ([quats, root, camera]) => {
-  avatarStage.stage.setPose({ localQuats: Float32Array.from(quats), rootPosition: Float32Array.from(root), coefficients: null });
+  const [localQuats, rootPosition] = [Float32Array.from(quats), Float32Array.from(root)];
+  avatarStage.stage.setPose({ localQuats, rootPosition, coefficients: null });
   const { data } = await avatarStage.stage.picture(camera, camera.width, camera.height);
   return btoa(Array.from(data, (value) => String.fromCharCode(value)).join(""));
 }"""

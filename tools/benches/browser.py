@@ -16,7 +16,7 @@ FLAGS: Final = (
 
 @contextmanager
 def stage_page(files: Mapping[str, bytes]) -> Iterator[Any]:
-    """A page that is nothing but a stage of 300 x 200 pixels, ``avatarStage``, and can fetch ``files`` as they are then.
+    """Nothing but a stage of 300 x 200 pixels, ``avatarStage``, that can fetch ``files`` as they are then.
 
     No request leaves this process. Raises ImportError where playwright or a Chromium is missing.
     """
