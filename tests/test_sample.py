@@ -8,9 +8,11 @@ import torch
 from avatar.body import load_body
 from avatar.captures import open_capture
 from avatar.engine import rasterize_mesh
-from avatar.geometry import project, transform_points
-from avatar.structs import Capture
+from avatar.geometry import matrices_from_quats, project, transform_points
+from avatar.motion import read_clip
+from avatar.structs import Capture, Skeleton
 from tools.dancer.film import NUM_FRAMES, SPLITS, film
+from tools.dancer.jumping_jacks import jumping_jacks
 
 SAMPLE = Path(__file__).resolve().parents[1] / "data" / "samples" / "dancer"
 VIEWS = [(0, 0), (5, 3), (9, 6), (13, 1), (18, 5), (23, 2)]
@@ -72,3 +74,22 @@ def test_the_shoes_stand_on_the_floor_and_the_dancer_moves(sample: Capture):
     assert bool(((lowest > 0) & (lowest < 0.03)).all())
     steps = (vertices[1:] - vertices[:-1]).norm(dim=-1).amax(1)
     assert bool(((steps > 0.03) & (steps < 0.35)).all())
+
+
+def test_the_motion_is_what_its_script_makes():
+    found, made = read_clip(SAMPLE.with_name("jumping_jacks.bvh")), jumping_jacks()
+    assert found.skeleton.joint_names == read_names(made.skeleton)
+    torch.testing.assert_close(found.root_position_world, made.root_position_world, atol=1e-5, rtol=0)
+    rows = [made.skeleton.joint_names.index(name) for name in found.skeleton.joint_names]
+    turns = [matrices_from_quats(quats) for quats in (found.local_quats, made.local_quats[:, rows])]
+    torch.testing.assert_close(*turns, atol=1e-5, rtol=0)
+
+
+def read_names(skeleton: Skeleton) -> tuple[str, ...]:
+    """In the order of the file, in which children stand below their parents."""
+
+    def below(joint: int) -> list[str]:
+        children = [child for child, parent in enumerate(skeleton.parents) if parent == joint]
+        return [skeleton.joint_names[joint], *(name for child in children for name in below(child))]
+
+    return tuple(below(0))

@@ -1,8 +1,8 @@
-"""Make the sample capture: a dancing person filmed by eight cameras, out of formulas and the body model alone.
+"""Make the samples out of formulas and the body model alone: a dancing person filmed by eight cameras, and a motion.
 
 Every run on a machine writes the same bytes.
 
-    python -m avatar.tools.make_sample --out data/samples/dancer
+    python -m avatar.tools.make_sample --out data/samples/dancer --motion data/samples/jumping_jacks.bvh
 """
 
 from dataclasses import dataclass
@@ -12,22 +12,26 @@ import torch
 import tyro
 
 from avatar.capture import write_capture
+from avatar.motion import write_bvh
 
 from .dancer.film import film
+from .dancer.jumping_jacks import jumping_jacks
 
 
 @dataclass(frozen=True, kw_only=True)
 class MakeSample:
-    """Where the capture goes, and its pictures.
+    """Where the capture and the motion go, and the size of pictures.
 
     Attributes:
-        out: a new or empty folder.
+        out: a new or empty folder for the capture.
+        motion: the motion file.
         height, width: size of a picture in pixels.
         oversampling: each pixel is the mean of this many samples squared.
         jpeg_quality: 1 to 100.
     """
 
     out: Path = Path("data/samples/dancer")
+    motion: Path = Path("data/samples/jumping_jacks.bvh")
     height: int = 450
     width: int = 400
     oversampling: int = 4
@@ -40,10 +44,11 @@ class MakeSample:
 
 
 def main(config: MakeSample) -> None:
-    """Write the sample."""
+    """Write the samples."""
     torch.set_num_threads(1)  # sums in one order
     capture = film(config.height, config.width, config.oversampling)
     write_capture(capture, config.out, jpeg_quality=config.jpeg_quality)
+    write_bvh(config.motion, jumping_jacks())
     size = sum(path.stat().st_size for path in config.out.rglob("*") if path.is_file())
     print(f"{config.out}: {size / 1e6:.2f} MB")
 

@@ -1,5 +1,6 @@
 """Motions of other skeletons: files to clips, and clips to the poses of a skeleton of ours."""
 
+from .bvh_writer import write_bvh
 from .files import MAX_BYTES, MotionError
 from .ground import TouchPoints, ground_height
 from .joint_names import body_parts
@@ -22,5 +23,6 @@ __all__ = [
     "read_clip_bytes",
     "resampled",
     "retarget",
+    "write_bvh",
     "write_clip",
 ]
