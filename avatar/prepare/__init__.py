@@ -4,8 +4,10 @@ from .landmarks import LandmarkConfig, Landmarker, Person, track
 from .masks import CleanPlate, Foreground, MaskConfig, clean_plate, foreground
 from .region import Region
 from .synchronise import MotionSignal, Synchronisation, landmark_motion, picture_motion, synchronise
+from .triangulate import BoneLength, Triangulation, bone_lengths, triangulate
 
 __all__ = [
+    "BoneLength",
     "CleanPlate",
     "Foreground",
     "LandmarkConfig",
@@ -15,10 +17,13 @@ __all__ = [
     "Person",
     "Region",
     "Synchronisation",
+    "Triangulation",
+    "bone_lengths",
     "clean_plate",
     "foreground",
     "landmark_motion",
     "picture_motion",
     "synchronise",
     "track",
+    "triangulate",
 ]
