@@ -71,19 +71,24 @@ def read_bytes(path: Path, limit: int = MAX_BYTES) -> bytes:
 
 def read_json(path: Path) -> dict[str, object]:
     """A JSON file that holds one object; NaN and Infinity are refused."""
+    value = read_json_value(path)
+    if not isinstance(value, dict):
+        raise CaptureError(path, f"expected one JSON object, got {type(value).__name__}")
+    return value
+
+
+def read_json_value(path: Path) -> object:
+    """What a JSON file holds; NaN and Infinity are refused."""
 
     def refuse(constant: str) -> None:
         raise ValueError(f"{constant} is no JSON number")
 
     try:
-        value = json.loads(read_bytes(path, MAX_JSON_BYTES), parse_constant=refuse)
+        return json.loads(read_bytes(path, MAX_JSON_BYTES), parse_constant=refuse)
     except CaptureError:
         raise
     except (ValueError, RecursionError) as error:
         raise CaptureError(path, f"is not JSON ({error}); write it anew") from error
-    if not isinstance(value, dict):
-        raise CaptureError(path, f"expected one JSON object, got {type(value).__name__}")
-    return value
 
 
 def npy_header(data: bytes, where: Path | str) -> NpyHeader:

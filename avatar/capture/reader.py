@@ -1,23 +1,32 @@
 """Find out what kind of capture a folder holds, and read it."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 from avatar.structs import Capture
 
 from .body_parameters import DEFAULT_RIG, PoseFromLocalRef
+from .easymocap import is_easymocap, record_easymocap
 from .errors import CaptureError, MissingFileError
 from .pictures import PictureConfig
-from .recording import ReadOptions, published_capture
-from .smpl_poses import RootAtRest
+from .recording import ReadOptions, Recording, published_capture
+from .smpl_poses import HandPoses, RootAtRest
+from .wild_dynacap import is_wild_dynacap, record_wild_dynacap
 from .zju_mocap import read_zju_mocap
 from .zju_published import is_published_zju, record_zju
 
 # How each format is known, for the one who looks for his folder's.
 KNOWN = {
     "avatar's own": "annots.npy or cameras.json, with body_default.npz",
+    "EasyMocap": "intri.yml, extri.yml, images",
+    "WildDynaCap, DynaCap": "cameras.calibration, videos",
     "ZJU-MoCap, Human3.6M": "annots.npy, with new_params, smpl_params or params",
 }
+PUBLISHED: tuple[tuple[Callable[[Path], bool], Callable[[Path], Recording]], ...] = (
+    (is_published_zju, record_zju),
+    (is_easymocap, record_easymocap),
+    (is_wild_dynacap, record_wild_dynacap),
+)
 
 
 def read_capture(
@@ -26,6 +35,7 @@ def read_capture(
     split: str | None = None,
     pose_from_local_ref: PoseFromLocalRef | None = None,
     root_at_rest: RootAtRest | None = None,
+    hand_poses: HandPoses | None = None,
     rigs: Collection[str] = (DEFAULT_RIG,),
     pictures: PictureConfig | None = None,
 ) -> Capture:
@@ -39,6 +49,7 @@ def read_capture(
             other body parameter files need none.
         root_at_rest: where the pelvis of a body of the SMPL family is at rest, by its rig and shape. Without it sets
             with such bodies are read without body: their rig is ``none``, their poses have no joints.
+        hand_poses: what turns coefficients of hands into rotations; without it such fingers are left straight.
         rigs: the skeletons that the caller has; ``body.npz`` is read when it is of one of them, else
             ``body_default.npz``.
         pictures: cropping, background and memory for pictures.
@@ -47,10 +58,17 @@ def read_capture(
     """
     if not folder.is_dir():
         raise MissingFileError(folder, "no such folder; give the folder of a capture")
-    options = ReadOptions(split=split, pictures=pictures or PictureConfig(), root_at_rest=root_at_rest)
-    if is_published_zju(folder):
-        return published_capture(record_zju(folder), options)
+    options = ReadOptions(
+        split=split, pictures=pictures or PictureConfig(), root_at_rest=root_at_rest, hand_poses=hand_poses
+    )
+    if (recording := _published(folder)) is not None:
+        return published_capture(recording, options)
     if (folder / "annots.npy").exists() or (folder / "cameras.json").exists():
         return read_zju_mocap(folder, pose_from_local_ref=pose_from_local_ref, rigs=rigs, options=options)
     known = "; ".join(f"{files} ({name})" for name, files in KNOWN.items())
     raise CaptureError(folder, f"is no capture that avatar reads; expected {known}")
+
+
+def _published(folder: Path) -> Recording | None:
+    """The recording of a published set, or None for a folder that holds none."""
+    return next((record(folder) for is_known, record in PUBLISHED if is_known(folder)), None)

@@ -18,7 +18,7 @@ from .body_parameters import BodyParameters
 from .calibration import Calibration
 from .errors import CaptureError, MissingFileError
 from .pictures import Lens, PictureConfig, PictureLoader, PictureSource
-from .smpl_poses import RootAtRest, SmplPoses, no_body
+from .smpl_poses import HandPoses, RootAtRest, SmplPoses, no_body
 from .splits import default_splits
 from .upright import upright_turn
 
@@ -37,11 +37,14 @@ class ReadOptions:
         pictures: cropping, background and memory for pictures.
         root_at_rest: where the pelvis of a body of the SMPL family is at rest, see ``SmplPoses``. Without it such
             captures come with cameras, pictures and masks but without body: rig ``none``, no joints.
+        hand_poses: what turns coefficients of hands into rotations, see ``SmplPoses``; without it such fingers are
+            left straight, with a warning.
     """
 
     split: str | None = None
     pictures: PictureConfig = field(default_factory=PictureConfig)
     root_at_rest: RootAtRest | None = None
+    hand_poses: HandPoses | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -87,7 +90,7 @@ def published_capture(recording: Recording, options: ReadOptions) -> Capture:
     ]
     body = no_body(recording.num_frames)
     if recording.body is not None and options.root_at_rest is not None:
-        body = recording.body.parameters(options.root_at_rest, turn)
+        body = recording.body.with_fingers(options.hand_poses).parameters(options.root_at_rest, turn)
     return capture_of(replace(recording, calibrations=calibrations), body, options)
 
 

@@ -10,8 +10,9 @@ Both say where the pelvis stands, which is what :class:`~avatar.structs.Pose` ho
 That takes the body model, whose files are each user's own, so it is passed in.
 """
 
+import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -29,8 +30,12 @@ from .errors import CaptureError
 # The rig's name and the person's shape, to the pelvis of the person at rest in the house's axes. Raises
 # FileNotFoundError or ValueError, which say what to do, where there is no such body model.
 RootAtRest = Callable[[str, Shape], Float[Tensor, "3"]]
+# The rig's name and coefficients ``[f 2 c]`` of both hands, to rotation vectors ``[f 2 45]``, the mean pose added, in
+# the axes of the model's file. Raises likewise.
+HandPoses = Callable[[str, Float[Tensor, "f 2 c"]], Float[Tensor, "f 2 45"]]
 Placement = Literal["about_origin", "about_pelvis"]
 
+LOG = logging.getLogger(__name__)
 NO_BODY = "none"
 JOINTS = {"smpl": 24, "smplh": 52, "smplx": 55}
 HOUSE_FROM_MODEL = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, -1.0], [0.0, 1.0, 0.0]])
@@ -47,6 +52,8 @@ class SmplPoses:
         turns: rotation vectors of all joints, radians; the first is that of the body in the world.
         offsets: ``Th`` or ``transl``, metres.
         placement: which of the two it is.
+        hands: coefficients of the model's principal hand poses, left and right, which add to the fingers' ``turns``
+            together with the model's mean pose (smplx's ``flat_hand_mean=False``); none where ``turns`` say it all.
     """
 
     rig: str
@@ -54,6 +61,7 @@ class SmplPoses:
     turns: Float[np.ndarray, "f j 3"]
     offsets: Float[np.ndarray, "f 3"]
     placement: Placement
+    hands: Float[np.ndarray, "f 2 c"] | None = None
 
     @classmethod
     def checked(
@@ -65,6 +73,7 @@ class SmplPoses:
         turns: np.ndarray,
         offsets: np.ndarray,
         placement: Placement,
+        hands: np.ndarray | None = None,
     ) -> "SmplPoses":
         """Poses of the file ``path``, ``turns`` of any shape that starts with the frames.
 
@@ -74,7 +83,8 @@ class SmplPoses:
         if turns.size != frames * joints * 3 or frames < 1:
             found = f"{turns.size} numbers for {frames} frames"
             raise CaptureError(path, f"expected rotation vectors of {joints} joints, got {found}; is it {rig}?")
-        for name, values in ("shape", betas), ("pose", turns), ("place", offsets):
+        curls = np.zeros(0) if hands is None else hands
+        for name, values in ("shape", betas), ("pose", turns), ("place", offsets), ("hands", curls):
             if not (np.abs(values) < LARGEST).all():
                 raise CaptureError(path, f"{name}: expected finite numbers below {LARGEST:g}; fit the body again")
         return cls(
@@ -83,6 +93,7 @@ class SmplPoses:
             turns=turns.astype(np.float64).reshape(frames, joints, 3),
             offsets=offsets.astype(np.float64).reshape(frames, 3),
             placement=placement,
+            hands=None if hands is None else hands.astype(np.float64).reshape(frames, 2, -1),
         )
 
     @property
@@ -90,6 +101,18 @@ class SmplPoses:
         """The person's shape under the names that the body models have for it."""
         names = tuple(f"beta_{index}" for index in range(len(self.betas)))
         return Shape(names=names, values=torch.from_numpy(self.betas).float())
+
+    def with_fingers(self, hand_poses: HandPoses | None) -> "SmplPoses":
+        """The same poses with the hands' coefficients resolved; without ``hand_poses`` the fingers stay as they are."""
+        if self.hands is None:
+            return self
+        if hand_poses is None:
+            LOG.warning("%s: the poses of its hands need the body model; its fingers are left straight", self.rig)
+            return replace(self, hands=None)
+        added = hand_poses(self.rig, torch.from_numpy(self.hands)).double().numpy().reshape(len(self.turns), 30, 3)
+        turns = self.turns.copy()
+        turns[:, -30:] += added
+        return replace(self, turns=turns, hands=None)
 
     def parameters(self, root_at_rest: RootAtRest, house_from_world: Float[np.ndarray, "3 3"]) -> BodyParameters:
         """The poses in the house's world, which is the file's turned by ``house_from_world``."""

@@ -68,6 +68,17 @@ def floats(value: object, shape: tuple[int, ...], where: Path, what: str) -> np.
     return result
 
 
+def numbers(values: Mapping[str, object], key: str, shape: tuple[int | None, ...], where: Path) -> np.ndarray:
+    """The array ``values[key]`` as float64 when it is numbers of ``shape``, where None is any length but zero."""
+    array = field(values, key, where, "the file")
+    if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiu":
+        raise CaptureError(where, f"{key}: expected an array of numbers, got {getattr(array, 'dtype', type(array))}")
+    if len(array.shape) != len(shape) or not all(n == m if m else n for n, m in zip(array.shape, shape, strict=True)):
+        wanted = tuple(length or "any" for length in shape)
+        raise CaptureError(where, f"{key}: expected numbers of shape {wanted}, got {array.shape}")
+    return array.astype(np.float64)
+
+
 def _leaves(value: object, count: int, depth: int) -> Iterator[float]:
     """The numbers in nested lists and arrays, in order; shared or endless nesting ends in TypeError."""
     if isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool):

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 import torch
 
@@ -133,3 +135,43 @@ def damage() -> Callable[[Path, Callable[[], object]], list[str]]:
         return refused
 
     return run
+
+
+@pytest.fixture
+def write_pictures(drawn: Capture) -> Callable[..., None]:
+    """Writes all drawn pictures and masks below a folder, by ``(frame, camera)`` to their names."""
+
+    def write(
+        folder: Path, image: Callable[[int, int], str], mask: Callable[[int, int], str], label: int = 255
+    ) -> None:
+        for frame in range(FRAMES):
+            for camera in range(CAMERAS):
+                drawing = drawn.load_frame(frame, camera, False)
+                pixels = (drawing.image * 255).round().byte().numpy()[..., ::-1]
+                is_foreground = drawing.is_foreground.byte().numpy() * np.uint8(label)
+                for path, values in (
+                    (folder / image(frame, camera), pixels),
+                    (folder / mask(frame, camera), is_foreground),
+                ):
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    assert cv2.imwrite(str(path), values, [cv2.IMWRITE_JPEG_QUALITY, 100])
+
+    return write
+
+
+@pytest.fixture
+def assert_as_drawn(drawn: Capture) -> Callable[[Capture], None]:
+    """Cameras and masks agree with the drawing exactly, pictures but for their compression."""
+
+    def check(capture: Capture) -> None:
+        for camera, expected in zip(capture.cameras, drawn.cameras, strict=True):
+            assert (camera.height, camera.width) == (expected.height, expected.width)
+            torch.testing.assert_close(camera.intrinsics_px, expected.intrinsics_px, atol=1e-5, rtol=0)
+            torch.testing.assert_close(camera.camera_from_world, expected.camera_from_world, atol=2e-6, rtol=0)
+        for frame in range(FRAMES):
+            for camera in range(CAMERAS):
+                read, expected = (made.load_frame(frame, camera, False) for made in (capture, drawn))
+                assert (read.is_foreground == expected.is_foreground).float().mean() > 0.98
+                assert (read.image - expected.image).abs().median() < 0.02
+
+    return check
