@@ -3,12 +3,20 @@
 from collections.abc import Collection
 from pathlib import Path
 
-from jaxtyping import Float
-from torch import Tensor
+import torch
 
-from avatar.body import RIGS, SMPL_RIGS, installed_bodies, load_body
-from avatar.capture import NO_BODY, PictureConfig, check_person, first_time_step, read_capture
-from avatar.structs import Capture, Shape
+from avatar.body import (
+    RIGS,
+    SMPL_RIGS,
+    SmplBody,
+    hand_pose,
+    installed_bodies,
+    load_body,
+    pose_from_axis_angles,
+    pose_from_rh_th,
+)
+from avatar.capture import NO_BODY, PictureConfig, SmplPoses, check_person, first_time_step, read_capture
+from avatar.structs import Capture, Pose
 
 
 def open_capture(
@@ -21,9 +29,8 @@ def open_capture(
 
     With ``split``, the pictures of that split must all be there. An exact body is read if its skeleton is one of
     ``rigs``, by default all that there are here, else the one of the default rig. The body of a published set must lie
-    where its cameras see the person;
-    it takes the body model, which users bring themselves. Raises FileNotFoundError or ValueError with one line that
-    names the file and says what to do.
+    where its cameras see the person; it takes the body model, which users bring themselves. Raises FileNotFoundError or
+    ValueError with one line that names the file and says what to do.
     """
     if rigs is None:  # where a body of the user's is missing, and nothing stands in for it, load_body says so
         rigs = (*RIGS, *(installed_bodies() if (folder / "body_default.npz").exists() else SMPL_RIGS))
@@ -32,7 +39,7 @@ def open_capture(
         split=split,
         pictures=pictures,
         pose_from_local_ref=load_body().pose_from_local_ref,
-        root_at_rest=_root_at_rest,
+        pose_from_smpl=pose_from_smpl,
         rigs=rigs,
     )
     if capture.rig == NO_BODY:
@@ -47,5 +54,20 @@ def open_capture(
     return capture
 
 
-def _root_at_rest(rig: str, shape: Shape) -> Float[Tensor, "3"]:
-    return load_body(rig).shaped(shape).joints_rest[0]
+def pose_from_smpl(read: SmplPoses) -> Pose:
+    """Our poses of those that a set stores, in the set's world, by the body model of their rig.
+
+    Raises FileNotFoundError, which says how to bring the model, where the user has not.
+    """
+    body, shape = load_body(read.rig, torch.float64), read.shape
+    if not isinstance(body, SmplBody):
+        raise ValueError(f"rig: expected one of the SMPL family, found {read.rig!r}")
+    turns, offsets = torch.from_numpy(read.turns), torch.from_numpy(read.offsets)
+    if read.hands is not None:
+        both = [hand_pose(body, torch.from_numpy(read.hands[:, side]), side, flat_hand_mean=False) for side in (0, 1)]
+        turns = torch.cat([turns[:, :-30], torch.cat(both, dim=-1).unflatten(-1, (30, 3))], dim=1)
+    match read.placement:
+        case "about_pelvis":
+            return pose_from_axis_angles(body, turns, offsets, shape)
+        case "about_origin":
+            return pose_from_rh_th(body, turns[:, 1:].flatten(1), turns[:, 0], offsets, shape)

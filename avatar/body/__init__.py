@@ -10,6 +10,7 @@ from .load import RIGS, BodyModel, load_body
 from .rig import Rig, ShapedBody
 from .smpl import SmplBody
 from .smpl_family import SMPL_RIGS, Gender
+from .smpl_poses import hand_pose, pose_from_axis_angles, pose_from_rh_th
 from .smpl_source import add_body, body_path, installed_bodies
 
 __all__ = [
@@ -23,7 +24,10 @@ __all__ = [
     "SmplBody",
     "add_body",
     "body_path",
+    "hand_pose",
     "installed_bodies",
     "load_body",
+    "pose_from_axis_angles",
+    "pose_from_rh_th",
     "spread_pose",
 ]

@@ -5,7 +5,7 @@ from .errors import CaptureError, MissingFileError
 from .pictures import PictureConfig
 from .reader import read_capture
 from .restricted_pickle import load_npy_dict
-from .smpl_poses import NO_BODY
+from .smpl_poses import NO_BODY, SmplPoses
 from .writer import write_capture
 from .zju_mocap import read_zju_mocap
 
@@ -14,6 +14,7 @@ __all__ = [
     "CaptureError",
     "MissingFileError",
     "PictureConfig",
+    "SmplPoses",
     "check_person",
     "first_time_step",
     "load_npy_dict",

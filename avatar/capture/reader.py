@@ -10,7 +10,7 @@ from .easymocap import is_easymocap, record_easymocap
 from .errors import CaptureError, MissingFileError
 from .pictures import PictureConfig
 from .recording import ReadOptions, Recording, published_capture
-from .smpl_poses import HandPoses, RootAtRest
+from .smpl_poses import PoseFromSmpl
 from .wild_dynacap import is_wild_dynacap, record_wild_dynacap
 from .zju_mocap import read_zju_mocap
 from .zju_published import is_published_zju, record_zju
@@ -34,8 +34,7 @@ def read_capture(
     *,
     split: str | None = None,
     pose_from_local_ref: PoseFromLocalRef | None = None,
-    root_at_rest: RootAtRest | None = None,
-    hand_poses: HandPoses | None = None,
+    pose_from_smpl: PoseFromSmpl | None = None,
     rigs: Collection[str] = (DEFAULT_RIG,),
     pictures: PictureConfig | None = None,
 ) -> Capture:
@@ -47,9 +46,8 @@ def read_capture(
             only when it is asked for.
         pose_from_local_ref: what turns poses of Anny's default rig into ours, ``AnnyBody.pose_from_local_ref``;
             other body parameter files need none.
-        root_at_rest: where the pelvis of a body of the SMPL family is at rest, by its rig and shape. Without it sets
-            with such bodies are read without body: their rig is ``none``, their poses have no joints.
-        hand_poses: what turns coefficients of hands into rotations; without it such fingers are left straight.
+        pose_from_smpl: what turns poses of the SMPL family into ours, with the user's body model. Without it sets with
+            such bodies are read without body: their rig is ``none``, their poses have no joints.
         rigs: the skeletons that the caller has; ``body.npz`` is read when it is of one of them, else
             ``body_default.npz``.
         pictures: cropping, background and memory for pictures.
@@ -58,9 +56,7 @@ def read_capture(
     """
     if not folder.is_dir():
         raise MissingFileError(folder, "no such folder; give the folder of a capture")
-    options = ReadOptions(
-        split=split, pictures=pictures or PictureConfig(), root_at_rest=root_at_rest, hand_poses=hand_poses
-    )
+    options = ReadOptions(split=split, pictures=pictures or PictureConfig(), pose_from_smpl=pose_from_smpl)
     if (recording := _published(folder)) is not None:
         return published_capture(recording, options)
     if (folder / "annots.npy").exists() or (folder / "cameras.json").exists():

@@ -18,7 +18,7 @@ from .body_parameters import BodyParameters
 from .calibration import Calibration
 from .errors import CaptureError, MissingFileError
 from .pictures import Lens, PictureConfig, PictureLoader, PictureSource
-from .smpl_poses import HandPoses, RootAtRest, SmplPoses, no_body
+from .smpl_poses import PoseFromSmpl, SmplPoses, no_body
 from .splits import default_splits
 from .upright import upright_turn
 
@@ -35,16 +35,13 @@ class ReadOptions:
         split: a split whose pictures and masks are to be checked for existence now; otherwise a missing one is an error
             only when it is asked for.
         pictures: cropping, background and memory for pictures.
-        root_at_rest: where the pelvis of a body of the SMPL family is at rest, see ``SmplPoses``. Without it such
-            captures come with cameras, pictures and masks but without body: rig ``none``, no joints.
-        hand_poses: what turns coefficients of hands into rotations, see ``SmplPoses``; without it such fingers are
-            left straight, with a warning.
+        pose_from_smpl: what turns poses of the SMPL family into ours, with the body model. Without it such captures
+            come with cameras, pictures and masks but without body: rig ``none``, no joints.
     """
 
     split: str | None = None
     pictures: PictureConfig = field(default_factory=PictureConfig)
-    root_at_rest: RootAtRest | None = None
-    hand_poses: HandPoses | None = None
+    pose_from_smpl: PoseFromSmpl | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -79,7 +76,7 @@ class Recording:
 def published_capture(recording: Recording, options: ReadOptions) -> Capture:
     """The capture of a published set: z-up, its cameras as large as its pictures, its body in our form.
 
-    Raises MissingFileError or CaptureError when sizes do not fit, and whatever ``options.root_at_rest`` raises.
+    Raises MissingFileError or CaptureError when sizes do not fit, and whatever ``options.pose_from_smpl`` raises.
     """
     turn = recording.house_from_world
     if turn is None:
@@ -89,8 +86,8 @@ def published_capture(recording: Recording, options: ReadOptions) -> Capture:
         for index, calibration in enumerate(recording.calibrations)
     ]
     body = no_body(recording.num_frames)
-    if recording.body is not None and options.root_at_rest is not None:
-        body = recording.body.with_fingers(options.hand_poses).parameters(options.root_at_rest, turn)
+    if recording.body is not None and options.pose_from_smpl is not None:
+        body = recording.body.parameters(options.pose_from_smpl, turn)
     return capture_of(replace(recording, calibrations=calibrations), body, options)
 
 

@@ -10,6 +10,7 @@ from threading import Lock
 
 import av
 import numpy as np
+from av.error import FFmpegError
 from jaxtyping import Bool, UInt8
 
 from avatar.structs import Split
@@ -32,12 +33,12 @@ class Video:
         try:
             self._container = av.open(str(path), metadata_errors="replace")
             self._stream = self._container.streams.video[0]
-            if self._stream.codec_context is None:
+            if not self._stream.codec_context:
                 raise ValueError("an unknown codec")
             self._frames = self._container.decode(self._stream)
             self.height, self.width = self._stream.height, self._stream.width
             first = next(self._frames) if self.height * self.width <= MAX_PIXELS else None
-        except (av.FFmpegError, OSError, ValueError, IndexError, StopIteration) as error:
+        except (FFmpegError, OSError, ValueError, IndexError, StopIteration) as error:
             raise CaptureError(path, f"is no video that can be decoded ({error}); {AGAIN}") from error
         if first is None:
             raise CaptureError(path, f"has {self.height} x {self.width} pixels; at most {MAX_PIXELS} are read")
@@ -60,7 +61,7 @@ class Video:
                 position, frame = self._decode_to(index)
         except CaptureError:
             raise
-        except (av.FFmpegError, OSError, ValueError) as error:
+        except (FFmpegError, OSError, ValueError) as error:
             raise CaptureError(self.path, f"cannot be decoded at frame {index} ({error}); {AGAIN}") from error
         if position != index:
             raise CaptureError(self.path, f"has no frame {index}; it may be cut or of a varying frame rate")
@@ -75,7 +76,7 @@ class Video:
     def _wind(self, time_stamp: int) -> None:
         try:
             self._container.seek(time_stamp, stream=self._stream)
-        except (av.FFmpegError, OSError, ValueError) as error:
+        except (FFmpegError, OSError, ValueError) as error:
             raise CaptureError(self.path, f"cannot be wound ({error}); {AGAIN}") from error
         self._frames = self._container.decode(self._stream)
         self._ahead, self._at = None, -1

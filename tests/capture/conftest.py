@@ -11,9 +11,11 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from scipy.spatial.transform import Rotation
 
 from avatar.capture import CaptureError, write_capture
-from avatar.geometry import look_at, quats_from_axis_angles
+from avatar.capture.smpl_poses import SmplPoses
+from avatar.geometry import look_at, matrices_from_quats, quats_from_axis_angles, quats_from_matrices
 from avatar.structs import Camera, Capture, Frame, Pose, Shape, Split
 
 HEIGHT, WIDTH, FRAMES, CAMERAS, JOINTS = 40, 48, 4, 3, 5
@@ -173,5 +175,52 @@ def assert_as_drawn(drawn: Capture) -> Callable[[Capture], None]:
                 read, expected = (made.load_frame(frame, camera, False) for made in (capture, drawn))
                 assert (read.is_foreground == expected.is_foreground).float().mean() > 0.98
                 assert (read.image - expected.image).abs().median() < 0.02
+
+    return check
+
+
+PELVIS = np.array([0.0, -0.25, 0.03])
+# The bodies of the family are y-up and face +z in their files, z-up and face -y in the house.
+HOUSE_FROM_MODEL = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, -1.0], [0.0, 1.0, 0.0]])
+
+
+@pytest.fixture
+def pose_from_smpl() -> Callable[[SmplPoses], Pose]:
+    """Poses in the world of their file, of a body whose pelvis is at ``PELVIS`` for every shape; by SciPy."""
+
+    def convert(read: SmplPoses) -> Pose:
+        turns = Rotation.from_rotvec(read.turns.reshape(-1, 3)).as_matrix().reshape(*read.turns.shape, 3)
+        pelvis = turns[:, 0] @ PELVIS if read.placement == "about_origin" else PELVIS
+        local = HOUSE_FROM_MODEL @ turns @ HOUSE_FROM_MODEL.T
+        local[:, 0] = turns[:, 0] @ HOUSE_FROM_MODEL.T
+        return Pose(
+            local_quats=quats_from_matrices(torch.from_numpy(local)),
+            root_position_world=torch.from_numpy(pelvis + read.offsets),
+        )
+
+    return convert
+
+
+@pytest.fixture
+def assert_root() -> Callable[..., None]:
+    """A pose has its root turned by a rotation vector of a file, and its pelvis at a place, of a turned world."""
+
+    def check(pose: Pose, turn: np.ndarray, place: np.ndarray, house_from_world: np.ndarray) -> None:
+        matrix = Rotation.from_rotvec(np.ravel(turn)).as_matrix()
+        np.testing.assert_allclose(pose.root_position_world.numpy(), house_from_world @ place, atol=1e-6)
+        found = matrices_from_quats(pose.local_quats[0]).numpy()
+        np.testing.assert_allclose(found, house_from_world @ matrix @ HOUSE_FROM_MODEL.T, atol=1e-6)
+
+    return check
+
+
+@pytest.fixture
+def assert_joint() -> Callable[..., None]:
+    """A joint but the root is turned by a rotation vector of a file."""
+
+    def check(pose: Pose, joint: int, turn: np.ndarray) -> None:
+        matrix = Rotation.from_rotvec(np.ravel(turn)).as_matrix()
+        found = HOUSE_FROM_MODEL.T @ matrices_from_quats(pose.local_quats[joint]).numpy() @ HOUSE_FROM_MODEL
+        np.testing.assert_allclose(found, matrix, atol=1e-6)
 
     return check

@@ -8,22 +8,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-import torch
 
-from avatar.capture import CaptureError, read_capture
-from avatar.capture.smpl_poses import HOUSE_FROM_MODEL
-from avatar.geometry import matrices_from_quats
-from avatar.structs import Capture, Shape
+from avatar.capture import CaptureError, SmplPoses, read_capture
+from avatar.structs import Capture, Pose
 
 PELVIS = np.array([0.0, -0.25, 0.03])
 NAMES = ("01", "2", "c3")
 JOINTS = {72: 24, 69: 24, 78: 52, 87: 55}
-
-
-def root_at_rest(rig: str, shape: Shape) -> torch.Tensor:
-    """A pelvis, in the house's axes."""
-    assert len(shape.names) == 10
-    return torch.from_numpy(HOUSE_FROM_MODEL @ PELVIS)
 
 
 def person(frame: int, count: int, number: int = 0) -> dict[str, object]:
@@ -73,10 +64,17 @@ def write_bodies(root: Path, count: int, *, as_object: bool = False) -> None:
 @pytest.mark.parametrize(("count", "rig"), [(72, "smpl"), (69, "smpl"), (78, "smplh"), (87, "smplx")])
 @pytest.mark.parametrize("as_object", [False, True])
 def test_bodies_of_all_models_are_read(
-    folder: Path, count: int, rig: str, as_object: bool, assert_as_drawn: Callable[[Capture], None]
+    folder: Path,
+    count: int,
+    rig: str,
+    as_object: bool,
+    assert_as_drawn: Callable[[Capture], None],
+    pose_from_smpl: Callable[[SmplPoses], Pose],
+    assert_root: Callable[..., None],
+    assert_joint: Callable[..., None],
 ) -> None:
     write_bodies(folder, count, as_object=as_object)
-    capture = read_capture(folder, root_at_rest=root_at_rest)
+    capture = read_capture(folder, pose_from_smpl=pose_from_smpl)
     if as_object:
         assert_as_drawn(capture)
     assert (capture.rig, capture.name) == (f"{rig}_neutral", "dance")
@@ -84,39 +82,32 @@ def test_bodies_of_all_models_are_read(
     for frame in range(4):
         values = person(frame, count)
         turn, place = cv2.Rodrigues(np.array(values["Rh"]))[0], np.array(values["Th"])[0]
-        pose = capture.pose(frame)
-        np.testing.assert_allclose(pose.root_position_world.numpy(), turn @ PELVIS + place, atol=1e-6)
-        matrices = HOUSE_FROM_MODEL.T @ matrices_from_quats(pose.local_quats[1:]).numpy() @ HOUSE_FROM_MODEL
+        assert_root(capture.pose(frame), values["Rh"], turn @ PELVIS + place, np.eye(3))
         poses = np.array(values["poses"]).ravel()[0 if count == 69 else 3 :]
-        np.testing.assert_allclose(matrices[0], cv2.Rodrigues(poses[:3])[0], atol=1e-6)
+        assert_joint(capture.pose(frame), 1, poses[:3])
         if count == 87:
-            np.testing.assert_allclose(matrices[21], cv2.Rodrigues(poses[-9:-6])[0], atol=1e-6)
-            np.testing.assert_allclose(matrices[23], cv2.Rodrigues(poses[-3:])[0], atol=1e-6)
+            assert_joint(capture.pose(frame), 22, poses[-9:-6])
+            assert_joint(capture.pose(frame), 24, poses[-3:])
 
 
-def test_hands_are_asked_for(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_hands_come_as_coefficients(folder: Path, pose_from_smpl: Callable[[SmplPoses], Pose]) -> None:
     write_bodies(folder, 78)
-    with caplog.at_level(logging.WARNING):
-        straight = read_capture(folder, root_at_rest=root_at_rest).poses.local_quats[:, 22:]
-    assert "fingers are left straight" in caplog.text
-    torch.testing.assert_close(straight, torch.tensor([1.0, 0, 0, 0]).expand(4, 30, 4))
-
-    def hand_poses(rig: str, coefficients: torch.Tensor) -> torch.Tensor:
-        assert (rig, coefficients.shape) == ("smplh_neutral", (4, 2, 6))
-        return torch.nn.functional.pad(coefficients, (0, 39))
-
-    bent = read_capture(folder, root_at_rest=root_at_rest, hand_poses=hand_poses).poses.local_quats
-    left = cv2.Rodrigues(np.array(person(2, 78)["poses"]).ravel()[66:69])[0]
-    matrix = HOUSE_FROM_MODEL.T @ matrices_from_quats(bent[2, 22]).numpy() @ HOUSE_FROM_MODEL
-    np.testing.assert_allclose(matrix, left, atol=1e-6)
+    asked: list[SmplPoses] = []
+    read_capture(folder, pose_from_smpl=lambda read: (asked.append(read), pose_from_smpl(read))[1])
+    assert asked[0].hands is not None
+    expected = [np.array(person(frame, 78)["poses"])[0, 66:].reshape(2, 6) for frame in range(4)]
+    np.testing.assert_array_equal(asked[0].hands, expected)
+    assert not asked[0].turns[:, 22:].any()
 
 
-def test_the_person_of_most_frames_is_read(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_person_of_most_frames_is_read(
+    folder: Path, caplog: pytest.LogCaptureFixture, pose_from_smpl: Callable[[SmplPoses], Pose]
+) -> None:
     for frame in range(4):
         people = [person(frame, 72, 5)] * (frame != 1) + [person(frame, 72, 3)] * (frame > 2)
         (folder / "smpl" / f"{frame + 7:06d}.json").write_text(json.dumps(people))
     with caplog.at_level(logging.WARNING):
-        capture = read_capture(folder, root_at_rest=root_at_rest)
+        capture = read_capture(folder, pose_from_smpl=pose_from_smpl)
     assert "1 of 4 files lack person 5; left out" in caplog.text
     assert capture.num_frames == 3
     values = person(2, 72, 5)
@@ -124,13 +115,13 @@ def test_the_person_of_most_frames_is_read(folder: Path, caplog: pytest.LogCaptu
     np.testing.assert_allclose(capture.pose(1).root_position_world.numpy(), place, atol=1e-6)
 
 
-def test_pictures_without_bodies(folder: Path) -> None:
+def test_pictures_without_bodies(folder: Path, pose_from_smpl: Callable[[SmplPoses], Pose]) -> None:
     for path in (folder / "smpl").iterdir():
         path.unlink()
     with pytest.raises(CaptureError, match="smpl: has no bodies"):
         read_capture(folder)
     (folder / "smpl").rmdir()
-    capture = read_capture(folder, root_at_rest=root_at_rest)
+    capture = read_capture(folder, pose_from_smpl=pose_from_smpl)
     assert (capture.rig, capture.num_frames) == ("none", 4)
     assert [camera.name for camera in capture.cameras] == list(NAMES)
 
@@ -144,10 +135,12 @@ def test_broken_bodies_are_refused(folder: Path, content: str) -> None:
 
 
 def test_damage_ends_in_one_line_or_does_no_harm(
-    folder: Path, damage: Callable[[Path, Callable[[], object]], list[str]]
+    folder: Path,
+    damage: Callable[[Path, Callable[[], object]], list[str]],
+    pose_from_smpl: Callable[[SmplPoses], Pose],
 ) -> None:
     def use() -> None:
-        capture = read_capture(folder, root_at_rest=root_at_rest)
+        capture = read_capture(folder, pose_from_smpl=pose_from_smpl)
         for camera in range(3):
             capture.load_frame(0, camera, True)
 

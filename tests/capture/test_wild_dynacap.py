@@ -3,28 +3,20 @@
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
 import pytest
 import torch
-from scipy.spatial.transform import Rotation
 
-from avatar.capture import CaptureError, read_capture
+from avatar.capture import CaptureError, SmplPoses, read_capture
 from avatar.capture.skeletool import read_cameras, read_motion, read_skeleton
-from avatar.capture.smpl_poses import HOUSE_FROM_MODEL
-from avatar.geometry import matrices_from_quats
-from avatar.structs import Capture, Shape
+from avatar.structs import Capture, Pose
 
 # The set's world has y up: x, y, z of the house are z, x, y of the set.
 WORLD_FROM_HOUSE = np.array([[1.0, 0, 0], [0, 0, 1.0], [0, -1.0, 0]])
 PELVIS = np.array([0.0, -0.25, 0.03])
-
-
-def root_at_rest(rig: str, shape: Shape) -> torch.Tensor:
-    """A pelvis, in the house's axes."""
-    assert (rig, len(shape.names)) == ("smpl_neutral", 10)
-    return torch.from_numpy(HOUSE_FROM_MODEL @ PELVIS)
 
 
 def write_video(path: Path, pictures: list[np.ndarray]) -> None:
@@ -60,7 +52,7 @@ def calibration(drawn: Capture) -> str:
     return "\n".join(lines) + "\n"
 
 
-def body() -> dict[str, np.ndarray]:
+def body() -> dict[str, Any]:
     """smplx keywords."""
     generator = np.random.default_rng(0)
     shapes = {"body_pose": (4, 69), "global_orient": (4, 3), "transl": (4, 3), "betas": (10,)}
@@ -89,8 +81,13 @@ def folder(drawn: Capture, tmp_path: Path) -> Path:
     return root
 
 
-def test_the_set_is_read(folder: Path, drawn: Capture, assert_as_drawn: Callable[[Capture], None]) -> None:
-    capture = read_capture(folder, root_at_rest=root_at_rest)
+def test_the_set_is_read(
+    folder: Path,
+    assert_as_drawn: Callable[[Capture], None],
+    pose_from_smpl: Callable[[SmplPoses], Pose],
+    assert_root: Callable[..., None],
+) -> None:
+    capture = read_capture(folder, pose_from_smpl=pose_from_smpl)
     assert (capture.name, capture.rig, capture.num_frames) == ("Subject0002_tight_training", "smpl_neutral", 4)
     assert_as_drawn(capture)
     assert capture.split("test_novel_view").camera_ids == (1,)
@@ -98,23 +95,18 @@ def test_the_set_is_read(folder: Path, drawn: Capture, assert_as_drawn: Callable
     assert capture.split("train_dense").frame_ids == (1, 3)
     values = body()
     for frame in range(4):
-        pose = capture.pose(frame)
-        root = WORLD_FROM_HOUSE.T @ (PELVIS + values["transl"][frame])
-        np.testing.assert_allclose(pose.root_position_world.numpy(), root, atol=1e-6)
-        turn = Rotation.from_rotvec(values["global_orient"][frame]).as_matrix()
-        np.testing.assert_allclose(
-            matrices_from_quats(pose.local_quats[0]).numpy(),
-            WORLD_FROM_HOUSE.T @ turn @ HOUSE_FROM_MODEL.T,
-            atol=1e-6,
-        )
+        place = PELVIS + values["transl"][frame]
+        assert_root(capture.pose(frame), values["global_orient"][frame], place, WORLD_FROM_HOUSE.T)
 
 
-def test_thetas_are_root_and_body_in_one(folder: Path) -> None:
-    before, values = read_capture(folder, root_at_rest=root_at_rest).poses, body()
+def test_thetas_are_root_and_body_in_one(folder: Path, pose_from_smpl: Callable[[SmplPoses], Pose]) -> None:
+    before, values = read_capture(folder, pose_from_smpl=pose_from_smpl).poses, body()
     thetas = np.hstack([values["global_orient"], values["body_pose"]])
     betas = np.tile(values["betas"], (4, 1))
     np.savez(folder / "motions" / "smpl_params_smplx.npz", betas=betas, thetas=thetas, transl=values["transl"])
-    torch.testing.assert_close(read_capture(folder, root_at_rest=root_at_rest).poses.local_quats, before.local_quats)
+    torch.testing.assert_close(
+        read_capture(folder, pose_from_smpl=pose_from_smpl).poses.local_quats, before.local_quats
+    )
 
 
 @pytest.mark.parametrize(
@@ -134,10 +126,12 @@ def test_broken_calibrations_are_refused(folder: Path, old: str, new: str, probl
 
 
 def test_damage_ends_in_one_line_or_does_no_harm(
-    folder: Path, damage: Callable[[Path, Callable[[], object]], list[str]]
+    folder: Path,
+    damage: Callable[[Path, Callable[[], object]], list[str]],
+    pose_from_smpl: Callable[[SmplPoses], Pose],
 ) -> None:
     def use() -> None:
-        capture = read_capture(folder, root_at_rest=root_at_rest)
+        capture = read_capture(folder, pose_from_smpl=pose_from_smpl)
         for camera in range(3):
             capture.load_frame(1, camera, True)
 
