@@ -77,7 +77,7 @@ class LiveMessage:
 
     kind: Literal["events", "checkpoint"]
     step: int
-    events: Sequence[Mapping[str, float | str]] = ()
+    events: Sequence[Mapping[str, int | float | str]] = ()
 
 
 def as_json(value: Any) -> bytes:

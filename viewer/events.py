@@ -7,7 +7,7 @@ from pathlib import Path
 
 MOST_BYTES = 16 * 2**20  # of the diary that are read at once, the last ones
 
-Row = Mapping[str, float | str]
+Row = Mapping[str, int | float | str]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -37,7 +37,7 @@ def motions_of(run: RunFolder, avatar: HybridAvatar, capture: Capture | None) ->
 def motion_infos(motions: Mapping[str, NamedMotion]) -> list[MotionInfo]:
     """What a list of motions shows."""
     return [
-        MotionInfo(id=key, name=named.name, num_frames=len(motion.frame_ids), frame_rate_hz=motion.pace_hz)
+        MotionInfo(id=key, name=named.name, num_frames=len(motion.frame_ids), frame_rate_hz=motion.frame_rate_hz)
         for key, named in motions.items()
         if (motion := named.motion)
     ]

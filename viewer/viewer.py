@@ -114,6 +114,6 @@ class Viewer:
         """The capture, or None where it cannot be read: the poses that the avatar was fitted to are there anyway."""
         try:
             return self._captures.of(run, avatar)
-        except (FileNotFoundError, ValueError) as error:
+        except (OSError, ValueError) as error:
             logger.info("%s", error)
             return None

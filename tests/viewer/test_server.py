@@ -110,7 +110,7 @@ def test_the_scene_is_the_exported_one_and_comes_once(client: Client, runs: Path
 
 def test_motions_are_the_fitted_poses_and_those_of_the_capture(client: Client):
     fitted, captured = client.get("/api/runs/dancer/motions").json()
-    assert (fitted["id"], fitted["numFrames"], fitted["frameRateHz"]) == ("fitted", 3, 2.0)
+    assert (fitted["id"], fitted["numFrames"], fitted["frameRateHz"]) == ("fitted", 3, 8.0)
     assert captured["numFrames"] == open_capture(SAMPLE).num_frames
     motion = client.get("/api/runs/dancer/motions/fitted").content
     assert load(motion)["times_s"].tolist() == [frame / 8 for frame in FITTED]
