@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from rich.markup import escape
 from rich.table import Table
 
 from avatar.model import Avatar
@@ -26,9 +27,9 @@ def wanted_motion(
 
 def table_of(report: RetargetReport) -> Table:
     """What became of the joints of a motion file."""
-    table = Table(box=None, show_header=False, padding=(0, 2), title=report.source, title_justify="left")
+    table = Table(box=None, show_header=False, padding=(0, 2), title=escape(report.source), title_justify="left")
     table.add_column(style="bold", no_wrap=True)
     table.add_column()
     for row in report.rows():
-        table.add_row(*row)
+        table.add_row(*(escape(cell) for cell in row))
     return table

@@ -18,7 +18,7 @@ from avatar.geometry import conjugate_quats, multiply_quats
 from avatar.structs import Clip
 
 from .euler import quats_from_euler
-from .files import MAX_NAME, MotionError, checked_size, number, numbers
+from .files import MotionError, checked_size, number, numbers, printable
 from .hierarchy import Hierarchy
 
 RATE_HZ = 120.0  # of all of CMU's captures; the files do not say
@@ -63,7 +63,7 @@ def read_asf_amc(asf_name: str, asf: bytes, amc_name: str, amc: bytes) -> Clip:
         if dof[0] == "t":
             paths[:, 0, "xyz".index(dof[1])] += values[bones[0].name][:, column]
     hierarchy = Hierarchy(
-        joint_names=tuple(bone.name for bone in bones),
+        joint_names=tuple(printable(bone.name) for bone in bones),
         parents=parents,
         rest_quats=torch.tensor([1.0, 0.0, 0.0, 0.0], dtype=torch.float64).expand(len(bones), 4),
         rest_offsets=offsets,
@@ -122,7 +122,7 @@ def _read_bone_line(name: str, words: Sequence[str], bone: _Bone) -> None:
     """One property of a bone, or of the root, whose free angles are its order and whose axis is its orientation."""
     match [words[0].lower(), *words[1:]]:
         case ["name", value, *_]:
-            bone.name = value[:MAX_NAME]
+            bone.name = value
         case ["direction", x, y, z]:
             bone.direction = numbers(name, (x, y, z)).tolist()
         case ["length", length]:

@@ -13,7 +13,7 @@ from torch import Tensor
 from avatar.structs import Clip
 
 from .euler import quats_from_euler
-from .files import MAX_NAME, MotionError, checked_rate, checked_size, number, numbers, whole_rate
+from .files import MotionError, checked_rate, checked_size, number, numbers, printable, whole_rate
 from .hierarchy import Hierarchy
 
 _CHANNEL = re.compile(r"([XYZ])(position|rotation)", re.IGNORECASE)
@@ -109,7 +109,7 @@ def _check_nesting(name: str, open_joints: list[_Joint]) -> None:
 
 def _joint_name(words: Iterator[str]) -> str:
     """Up to the opening brace: a name may have blanks."""
-    return " ".join(itertools.takewhile(lambda word: word != "{", words))[:MAX_NAME]
+    return printable(" ".join(itertools.takewhile(lambda word: word != "{", words)))
 
 
 def _channels(name: str, words: Iterator[str]) -> list[tuple[int, bool]]:

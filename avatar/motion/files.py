@@ -20,7 +20,12 @@ class MotionError(ValueError):
     """A motion file is broken. The message is one line: the file, and what is wrong."""
 
     def __init__(self, file: str, problem: str) -> None:
-        super().__init__(" ".join(f"{file}: {problem}".split())[:MAX_MESSAGE])
+        super().__init__(printable(" ".join(f"{file}: {problem}".split()), MAX_MESSAGE))
+
+
+def printable(text: str, most: int = MAX_NAME) -> str:
+    """The beginning of a text out of a file, without what would move a terminal's cursor or colour it."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text[:most])
 
 
 def checked_size(name: str, frames: int, joints: int) -> None:

@@ -15,7 +15,7 @@ from torch import Tensor
 from avatar.geometry import normalize_quats, quats_from_matrices, slerp
 from avatar.structs import Clip
 
-from .files import MAX_JOINTS, MAX_NAME, MotionError, checked_rate, checked_size, whole_rate
+from .files import MAX_JOINTS, MotionError, checked_rate, checked_size, printable, whole_rate
 from .gltf_file import GltfFile
 from .hierarchy import Hierarchy
 
@@ -81,7 +81,7 @@ def read_gltf_animation(name: str, content: bytes, beside: Callable[[str], bytes
     parent_rows = tuple(rows.get(parents[node], -1) for node in joints)
     sizes = _parent_sizes(scales, parent_rows)
     hierarchy = Hierarchy(
-        joint_names=tuple(str(nodes[node].get("name", f"node {node}"))[:MAX_NAME] for node in joints),
+        joint_names=tuple(printable(str(nodes[node].get("name", f"node {node}"))) for node in joints),
         parents=parent_rows,
         rest_quats=quats,
         rest_offsets=offsets * sizes,

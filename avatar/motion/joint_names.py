@@ -40,7 +40,7 @@ _STEMS = {
 _PART_OF_STEM = {stem: part for part, stems in _STEMS.items() for stem in stems}
 _UNSIDED = ("hips", "spine", "neck", "head", "jaw")
 _FINGER = re.compile(
-    r"(?:hand)?(thumb|index|middle|mid|ring|pinky|pinkie|little)(?:finger)?(proximal|intermediate|distal|metacarpal)?"
+    r"(?:hand|f)?(thumb|index|middle|mid|ring|pinky|pinkie|little)(?:finger)?(proximal|intermediate|distal|metacarpal)?"
 )
 _FINGER_NAMES = {"mid": "middle", "pinkie": "pinky", "little": "pinky"}
 
@@ -52,6 +52,7 @@ def body_parts(skeleton: Skeleton) -> Parts:
     is where legs and spine meet, whatever its name.
     """
     found = _resolved([_side_and_stem(name) for name in skeleton.joint_names])
+    _split_spine(skeleton.parents, found)
     hips = _meeting_point(skeleton.parents, found)
     found = ["hips" if joint == hips else "pelvis" if part == "hips" else part for joint, part in enumerate(found)]
     is_below = [False] * len(found)
@@ -100,7 +101,7 @@ def _resolved(names: Sequence[tuple[str, str, tuple[str, ...]]]) -> list[str | N
         meaning["foot"] = "toes"
     if "radius" in stems and "hand" in stems:
         meaning["wrist"] = "lower_arm"
-    fingers = {finger for _, stem, _ in names if (finger := _finger(stem, ()))}
+    fingers = {finger for _, stem, numbers in names if (finger := _finger(stem, numbers))}
     has_one = fingers <= {"thumb", "index"}
     has_thighs = bool(stems & set(_STEMS["upper_leg"]))
     found: list[str | None] = []
@@ -113,6 +114,17 @@ def _resolved(names: Sequence[tuple[str, str, tuple[str, ...]]]) -> list[str | N
         is_sided = part not in (None, *_UNSIDED)
         found.append((f"{side}_{part}" if side else None) if is_sided else part if not side else None)
     return found
+
+
+def _split_spine(parents: Sequence[int], found: list[str | None]) -> None:
+    """Without a head, the spine above the shoulders is neck and, last, head: so Blender's Rigify names them."""
+    shoulders = [joint for joint, part in enumerate(found) if part in ("left_clavicle", "left_upper_arm")]
+    if "head" in found or not shoulders:
+        return
+    below = set(_with_ancestors(shoulders[0], parents))
+    above = [joint for joint, part in enumerate(found) if part == "spine" and joint not in below]
+    for joint in above:
+        found[joint] = "head" if joint == above[-1] else "neck"
 
 
 def _finger(stem: str, numbers: Sequence[str]) -> str | None:

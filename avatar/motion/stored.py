@@ -15,7 +15,7 @@ from avatar.atomic import replacing
 from avatar.geometry import quats_from_matrices
 from avatar.structs import Clip, Skeleton
 
-from .files import MAX_NAME, MAX_UNPACKED, MotionError, checked_rate, checked_size, finite
+from .files import MAX_UNPACKED, MotionError, checked_rate, checked_size, finite, printable
 from .hierarchy import local_turns
 
 OWN_KEYS = ("joint_names", "parents", "joints_rest", "local_quats", "root_position_world", "frame_rate_hz")
@@ -101,7 +101,7 @@ def _names(name: str, arrays: Mapping[str, np.ndarray], key: str) -> tuple[str, 
     if names.dtype.kind != "U" or names.ndim != 1:
         raise MotionError(name, f"{key}: expected a list of names, got {names.dtype} of {names.shape}")
     checked_size(name, 1, len(names))
-    return tuple(str(joint)[:MAX_NAME] for joint in names)
+    return tuple(printable(str(joint)) for joint in names)
 
 
 def _parents(name: str, arrays: Mapping[str, np.ndarray], key: str, count: int) -> tuple[int, ...]:

@@ -41,12 +41,14 @@ class Motion:
 
     def between(self, times_s: Float[Tensor, " f"]) -> list[Pose]:
         """The poses at these seconds from the first time step on, turned evenly between captured ones."""
-        known = (torch.tensor(self.frame_ids) - self.frame_ids[0]) / self.frame_rate_hz
+        known = (torch.tensor(self.frame_ids).double() - self.frame_ids[0]) / self.frame_rate_hz
+        times_s = times_s.double()
         after = torch.searchsorted(known, times_s, right=True).clamp(1, max(1, len(known) - 1))
         before = after - 1
         after = after.clamp(max=len(known) - 1)
-        share = ((times_s - known[before]) / (known[after] - known[before]).clamp(min=1e-9)).clamp(0, 1)[:, None]
         quats, places = self.poses.local_quats, self.poses.root_position_world
+        share = (times_s - known[before]) / (known[after] - known[before]).clamp(min=1e-9)
+        share = share.clamp(0, 1)[:, None].to(places)
         quats = slerp(quats[before], quats[after], share)
         return [
             Pose(local_quats=quat, root_position_world=place)
