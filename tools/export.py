@@ -30,10 +30,10 @@ def run(config: ExportCommand) -> None:
         case "obj":
             avatar = load_avatar(config.run).eval()
             write_poses(config, poses_of(config, avatar), partial(write_surface, config, avatar, source))
-        case "glb" if not config.splats:
+        case "glb" | "usd" if not config.splats:
             avatar = load_hybrid(config.run).eval()
             write_rigged(config, avatar, motion_of(config, avatar), source)
-        case "ply" | "spz" | "glb":
+        case "ply" | "spz" | "glb" | "usd":
             avatar = load_hybrid(config.run).eval()
             write_poses(config, poses_of(config, avatar), partial(write_gaussians, config, avatar, source))
 

@@ -6,12 +6,13 @@ from typing import Final, Literal
 
 from .parse import time_steps
 
-Format = Literal["ply", "spz", "obj", "glb", "mp4", "gif"]
+Format = Literal["ply", "spz", "obj", "glb", "usd", "mp4", "gif"]
 SUFFIXES: Final[dict[Format, tuple[str, ...]]] = {
     "ply": (".ply",),
     "spz": (".spz",),
     "obj": (".obj",),
     "glb": (".glb",),
+    "usd": (".usdz", ".usdc", ".usda", ".usd"),
     "mp4": (".mp4",),
     "gif": (".gif",),
 }
@@ -25,7 +26,7 @@ class ExportCommand:
 
     In one pose, Gaussians that splat viewers open (.ply, .spz), or the mesh of body, clothes and hair with its colours
     (.obj); a folder takes one of them for every time step. Moving, a textured mesh on a skeleton for Blender, Unity,
-    Unreal and three.js (.glb), or a film (.mp4, .gif).
+    Unreal and three.js (.glb) or for USD (.usdz, .usda and others), or a film (.mp4, .gif).
 
     Examples: avatar export --run runs/dancer --out dancer.glb
     and avatar export --run runs/dancer --out dance --format spz --frames 0:10
@@ -34,7 +35,7 @@ class ExportCommand:
         run: folder of the fit.
         out: the file, or a folder for many poses.
         format: by default what the name of the file ends in.
-        splats: Gaussians in one pose instead of the mesh that moves, in a .glb.
+        splats: Gaussians in one pose instead of the mesh that moves, in .glb and .usdz.
         frames: time steps of the motion, from:to without the last, or a single one; by default the body at rest where
             one pose is written, else all.
         motion: file whose motion to take, such as a .bvh.
@@ -94,8 +95,8 @@ class ExportCommand:
             raise ValueError(f"{self.out}: holds one pose; expected --frames with a single time step, or a folder")
         if self.motion and self.poses:
             raise ValueError("--motion: takes the place of --poses, expected one of them")
-        if self.splats and kind != "glb":
-            raise ValueError("--splats: expected --format glb")
+        if self.splats and kind not in ("glb", "usd"):
+            raise ValueError("--splats: expected --format glb or usd")
         if self.longest_edge_m is not None and not (self.longest_edge_m >= 1e-3 and kind == "obj"):
             raise ValueError("--longest-edge-m: expected 0.001 or more, with --format obj")
         if not self.cell_m >= 3e-3:

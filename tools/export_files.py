@@ -9,9 +9,11 @@ from avatar.export import (
     to_viewer_axes,
     to_y_up,
     write_gaussian_glb,
+    write_gaussian_usd,
     write_obj,
     write_ply,
     write_rigged_glb,
+    write_rigged_usd,
     write_spz,
 )
 from avatar.geometry import split_long_edges
@@ -48,6 +50,8 @@ def write_gaussians(config: ExportCommand, avatar: HybridAvatar, source: str, pa
             write_ply(path, to_viewer_axes(scene), [source, "metres; x right, y down, z forward; sRGB"])
         case "spz":
             write_spz(path, to_y_up(scene))
+        case "usd":
+            write_gaussian_usd(path, to_y_up(scene), source)
         case _:
             write_gaussian_glb(path, to_y_up(scene), source)
     return f"{len(scene.means):,} Gaussians"
@@ -73,7 +77,8 @@ def write_rigged(config: ExportCommand, avatar: HybridAvatar, motion: Motion, so
     """The textured mesh on its skeleton, and the motion."""
     with console.status("baking the texture"):
         mesh = rigged_mesh(avatar)
-    write_rigged_glb(config.out, mesh, joint_motion(avatar, motion), source)
+    write = write_rigged_usd if config.kind == "usd" else write_rigged_glb
+    write(config.out, mesh, joint_motion(avatar, motion), source)
     say(f"Wrote {config.out}: {len(mesh.faces):,} triangles, {len(mesh.joints)} joints, {len(motion.frame_ids)} poses")
 
 

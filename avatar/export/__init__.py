@@ -8,6 +8,7 @@ from .rigged import JointMotion, RiggedMesh, joint_motion, rigged_mesh
 from .rigged_glb import write_rigged_glb
 from .spz import read_spz, write_spz
 from .texture import BakeConfig, bake_texture
+from .usd import write_gaussian_usd, write_rigged_usd
 from .video import write_gif, write_png, write_video
 from .web_scene import web_motion, web_scene
 
@@ -26,11 +27,13 @@ __all__ = [
     "web_motion",
     "web_scene",
     "write_gaussian_glb",
+    "write_gaussian_usd",
     "write_gif",
     "write_obj",
     "write_ply",
     "write_png",
     "write_rigged_glb",
+    "write_rigged_usd",
     "write_spz",
     "write_video",
 ]

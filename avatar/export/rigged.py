@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float32, Int64, UInt8
+from jaxtyping import Float32, Float64, Int64, UInt8
 from torch import Tensor
 
 from avatar.body import load_body
@@ -67,7 +67,7 @@ class JointMotion:
         root: place of the root joint, metres.
     """
 
-    times_s: Float32[np.ndarray, " f"]
+    times_s: Float64[np.ndarray, " f"]
     quats: Float32[np.ndarray, "f j 4"]
     root: Float32[np.ndarray, "f 3"]
 
@@ -114,9 +114,7 @@ def joint_motion(avatar: HybridAvatar, motion: Motion) -> JointMotion:
     quat = quats_from_matrices(turn)
     quats = multiply_quats(multiply_quats(quat.expand_as(quats), quats), conjugate_quats(quat).expand_as(quats))
     times = (np.array(motion.frame_ids) - motion.frame_ids[0]) / motion.frame_rate_hz
-    return JointMotion(
-        times_s=times.astype(np.float32), quats=_same_side(quats).numpy(), root=(roots @ turn.mT).numpy()
-    )
+    return JointMotion(times_s=times, quats=_same_side(quats).numpy(), root=(roots @ turn.mT).numpy())
 
 
 def _same_side(quats: Tensor) -> Tensor:

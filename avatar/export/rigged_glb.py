@@ -77,7 +77,7 @@ def _add_material(file: GlbWriter, mesh: RiggedMesh) -> int:
 
 
 def _add_animation(file: GlbWriter, motion: JointMotion, joints: list[int]) -> None:
-    times = file.add_array(motion.times_s, with_bounds=True)
+    times = file.add_array(motion.times_s.astype(np.float32), with_bounds=True)
     samplers: list[dict[str, Any]] = []
     channels: list[dict[str, Any]] = []
 

@@ -48,7 +48,7 @@ def arm(frames: int = 3) -> tuple[RiggedMesh, JointMotion]:
     )
     angles = torch.linspace(0, torch.pi / 2, frames)[:, None, None] * torch.tensor([[0.0, 0, 0], [0, 0, 1]])
     motion = JointMotion(
-        times_s=np.linspace(0, 1, frames, dtype=np.float32),
+        times_s=np.linspace(0, 1, frames),
         quats=quats_from_axis_angles(angles).numpy(),
         root=np.tile(mesh.joints[0], (frames, 1)) + np.linspace(0, 1, frames, dtype=np.float32)[:, None],
     )

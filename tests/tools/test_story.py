@@ -196,7 +196,7 @@ def test_export_writes_a_film(command: Command, fitted: Path, tmp_path: Path):
         (["--out", "a"], "expected --format, or a name that ends in .ply, .spz"),
         (["--out", "a", "--format", "ply"], "expected a name that ends in .ply"),
         (["--out", "a.foo"], "expected --format, or a name"),
-        (["--out", "a.obj", "--splats"], "--splats: expected --format glb"),
+        (["--out", "a.obj", "--splats"], "--splats: expected --format glb or usd"),
         (["--out", "a.glb", "--fps", 3], "--fps: expected more than 0, with --format mp4"),
         (["--out", "a.gif", "--size", 3], "--size: expected 16 or more"),
         (["--out", "a.gif", "--frames", "90:"], "time steps 90:: the motion has 0 to 12"),
