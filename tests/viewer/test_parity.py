@@ -1,12 +1,14 @@
 """The page in a real browser draws what our own renderer draws, and moves bodies as our own code does."""
 
 import base64
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from importlib import import_module
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -64,6 +66,20 @@ PICTURE = """async ([quats, root, camera]) => {
 }"""
 
 
+LOSE = """async () => {
+  const { stage } = avatarStage, told = [];
+  const card = stage.canvas.getContext("webgl2").getExtension("WEBGL_lose_context");
+  const change = (name) => new Promise((resolve) => stage.canvas.addEventListener(name, () => setTimeout(resolve)));
+  stage.onProblem((message) => told.push(message));
+  const lost = change("webglcontextlost"), restored = change("webglcontextrestored");
+  card.loseContext();
+  await lost;
+  card.restoreContext();
+  await restored;
+  return told;
+}"""
+
+
 class Browser:
     """The built page with a stage of its own."""
 
@@ -78,18 +94,26 @@ class Browser:
 
     def picture(self, pose: Pose, camera: Camera) -> np.ndarray:
         """``h w 3``, sRGB; the pose's coefficients are the page's own."""
-        seen = {
-            "name": "test",
-            "width": camera.width,
-            "height": camera.height,
-            "intrinsicsPx": camera.intrinsics_px.flatten().tolist(),
-            "cameraFromWorld": camera.camera_from_world.flatten().tolist(),
-        }
-        pixels = self.page.evaluate(
-            PICTURE, [pose.local_quats.flatten().tolist(), pose.root_position_world.tolist(), seen]
-        )
+        quats, root = pose.local_quats.flatten().tolist(), pose.root_position_world.tolist()
+        pixels = self.page.evaluate(PICTURE, [quats, root, as_page(camera)])
         assert not self.errors, self.errors[0]
         return np.frombuffer(base64.b64decode(pixels), np.uint8).reshape(camera.height, camera.width, 4)[..., :3] / 255
+
+    def canvas(self) -> np.ndarray:
+        """What the user sees now, ``h w 3``."""
+        encoded = np.frombuffer(self.page.screenshot(), np.uint8)
+        return cv2.cvtColor(cv2.imdecode(encoded, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB) / 255
+
+
+def as_page(camera: Camera) -> dict:
+    """The camera as the page has it."""
+    return {
+        "name": camera.name,
+        "width": camera.width,
+        "height": camera.height,
+        "intrinsicsPx": camera.intrinsics_px.flatten().tolist(),
+        "cameraFromWorld": camera.camera_from_world.flatten().tolist(),
+    }
 
 
 @pytest.fixture(scope="module")
@@ -147,8 +171,7 @@ def camera_at(pose: Pose, angle: float) -> Camera:
 def psnr(browser: Browser, avatar: HybridAvatar, pose: Pose, angle: float) -> float:
     camera = camera_at(pose, angle)
     expected = render(avatar.posed(pose), camera, RenderConfig(background=BACKGROUND)).color.clamp(0, 1)
-    error = browser.picture(pose, camera) - expected.numpy()
-    return float(-10 * np.log10((error**2).mean()))
+    return _psnr(browser.picture(pose, camera), expected.numpy())
 
 
 @pytest.mark.parametrize("name", DEFORMS)
@@ -183,6 +206,42 @@ def test_joints_and_coefficients_are_our_own(browser: Browser):
         torch.testing.assert_close(_tensor(rows).view(-1, 16), expected, atol=1e-5, rtol=0)
         found = browser.page.evaluate("(q) => Array.from(avatarStage.coefficientsOf(scene, q))", quats)
         torch.testing.assert_close(_tensor(found), correctives.coefficients(pose), atol=1e-5, rtol=1e-5)
+
+
+def test_the_canvas_shows_the_same_in_the_middle_of_the_page(browser: Browser):
+    """Through a camera, sorted by the worker; beside the picture is background."""
+    browser.show(make(DEFORMS["learned mix"]))
+    pose = poses()[1]
+    camera = camera_at(pose, 1.0)
+    small = replace(
+        camera,
+        width=200,
+        height=200,
+        intrinsics_px=torch.diag(torch.tensor([200 / SIZE, 200 / SIZE, 1])) @ camera.intrinsics_px,
+    )
+    expected = browser.picture(pose, small)
+    browser.page.evaluate("(camera) => avatarStage.stage.lookThrough(camera)", as_page(camera))
+    deadline = time.monotonic() + 20
+    while _psnr((found := browser.canvas())[:, 50:250], expected) < 45 and time.monotonic() < deadline:
+        browser.page.wait_for_timeout(200)
+    assert _psnr(found[:, 50:250], expected) >= 45
+    assert np.abs(found[:, [10, 290]] - BACKGROUND).max() < 0.01
+    browser.page.evaluate("avatarStage.stage.lookThrough(null)")
+
+
+def test_a_lost_graphics_card_comes_back(browser: Browser):
+    browser.show(make(DEFORMS["linear"]))
+    pose = poses()[0]
+    before = browser.picture(pose, camera_at(pose, 0.0))
+    told = browser.page.evaluate(LOSE)
+    browser.errors.clear()
+    assert told[-1] is None
+    assert "graphics card" in told[0]
+    assert _psnr(browser.picture(pose, camera_at(pose, 0.0)), before) > 60
+
+
+def _psnr(found: np.ndarray, expected: np.ndarray) -> float:
+    return float(-10 * np.log10(((found - expected) ** 2).mean() + 1e-12))
 
 
 def _tensor(values: list[float]) -> Tensor:

@@ -102,6 +102,7 @@ export class Navigation {
     ).makeSafe();
     const { x, y, z } = new Vector3().setFromSpherical(turned);
     this.camera.position.set(target.x + x, target.y - z, target.z + y);
+    this.controls.update();
     this.onChange();
   }
 }
