@@ -194,6 +194,29 @@ def test_another_skinning_is_that_skinning(browser: Browser):
 
 
 @torch.no_grad()
+def test_another_shape_is_the_body_models_and_stays_on_the_floor(browser: Browser):
+    """Every parameter at its end alone, where what the file holds is exact but for half precision."""
+    avatar = make(DEFORMS["linear"])
+    browser.show(avatar)
+    ranges, pose = browser.page.evaluate("scene.shape"), poses()[1]
+    for row, value in ((1, ranges[1]["low"]), (4, ranges[4]["high"])):
+        values = [each["value"] if k != row else value for k, each in enumerate(ranges)]
+        browser.page.evaluate("(values) => avatarStage.stage.setShape(values)", values)
+        before = avatar.body(avatar.shape, pose)
+        after = avatar.body(replace(avatar.shape, values=torch.tensor(values)), pose)
+        legs = [body.joints_rest[0, 2] - body.joints_rest[:, 2].min() for body in (before, after)]
+        risen = pose.root_position_world + torch.stack([torch.zeros(()), torch.zeros(()), legs[1] - legs[0]])
+        gaussians = avatar.canonical()
+        assert gaussians.binding is not None
+        moved = gaussians.binding.from_vertices(after.rest.vertices - before.rest.vertices)
+        body = avatar.body(replace(avatar.shape, values=torch.tensor(values)), replace(pose, root_position_world=risen))
+        posed = avatar.deform(replace(gaussians, means=gaussians.means + moved), body)
+        camera = camera_at(pose, 0.5)
+        expected = render(posed, camera, RenderConfig(background=BACKGROUND)).color.clamp(0, 1)
+        assert _psnr(browser.picture(pose, camera), expected.numpy()) >= 50
+
+
+@torch.no_grad()
 def test_joints_and_coefficients_are_our_own(browser: Browser):
     avatar = make(DEFORMS["linear"])
     browser.show(avatar)

@@ -49,7 +49,6 @@ export class Person {
     this.surface = new SurfaceLayer(scene, uniforms);
     this.skeleton = new SkeletonLayer(scene.parents);
     this.shaped = shapedTo(scene, []);
-    this.place("learned");
     this.sorter = new Sorter(sortPoints(scene), this.splats.tables.rest.values, this.poseTable.values, (order, sortMs) => {
       this.order = order;
       this.splats.setOrder(order);
@@ -82,17 +81,13 @@ export class Person {
     return { localQuats, rootPosition: this.scene.jointsRest.slice(0, 3), coefficients: null };
   }
 
+  /** Writes where all points are at rest, and how they are skinned; `setPose` has to follow. */
   setShape(values: readonly number[], skinning: Skinning): void {
     this.shaped = shapedTo(this.scene, values);
-    this.place(skinning);
-  }
-
-  /** Writes where all points are at rest. */
-  place(skinning: Skinning): void {
     for (const [layer, points] of [[this.splats, this.scene.splats], [this.surface, this.scene.surface]] as const) {
       placePoints(layer.tables, points, restMeans(points, this.shaped.vertices), FRACTIONS[skinning]);
     }
-    this.sorter?.changeRest();
+    this.sorter.changeRest();
   }
 
   /** All that a pose means to the GPU: matrices of the joints, what the control points add, what the nodes do. */
@@ -130,9 +125,10 @@ export class Person {
 
   /** Some points of the person in the world, to know how large a picture they need: moved by their strongest joints. */
   *outline(): Generator<number[]> {
-    const { count, means, jointIds, jointsPerPoint } = this.scene.surface;
+    const { count, jointIds, jointsPerPoint } = this.scene.surface;
+    const { values } = this.surface.tables.rest;
     for (let point = 0; point < count; point += SAMPLE) {
-      yield moved(this.rows, jointIds[jointsPerPoint * point], means, point);
+      yield moved(this.rows, jointIds[jointsPerPoint * point], values.subarray(4 * point), 0);
     }
   }
 

@@ -45,6 +45,7 @@ export interface StageApi {
 }
 
 const MOST_PIXELS_RATIO = 2; // of the screen's pixels to those of the page: more cost much and show little
+const LOST = "The graphics card was taken away; waiting for it to come back. If it does not, reload the page.";
 
 /** A stage on `canvas`, which draws when there is something new. Throws an Error for the user where there is no WebGL 2. */
 export function createStage(canvas: HTMLCanvasElement): StageApi {
@@ -66,6 +67,7 @@ class Stage implements StageApi {
   private isSkeletonVisible = false;
   private isFloorVisible = true;
   private captureCamera: CaptureCamera | null = null;
+  private hasNewShape = false;
   private hasNewPose = false;
   private hasNewView = false;
   private needsOrder = false;
@@ -97,17 +99,15 @@ class Stage implements StageApi {
 
   setScene(scene: Scene): void {
     const isFirst = this.person === null;
-    const fits = scene.parents.length === this.person?.scene.parents.length;
     this.dropPerson();
     const person = new Person(this.renderer, scene, (sortMs) => {
       this.stats.sortMs = sortMs;
       this.invalidate();
     });
     this.person = person;
-    if (!fits || !this.pose) this.pose = person.restPose();
+    if (this.pose?.localQuats.length !== 4 * scene.parents.length) this.pose = person.restPose();
     if (scene.shape.length !== this.shape.length) this.shape = [];
-    person.setShape(this.shape, this.skinning);
-    person.setPose(this.pose);
+    this.hasNewShape = this.hasNewPose = true;
     person.surface.setCoverage(this.coverage);
     if (isFirst) this.frame();
     this.changeView();
@@ -121,8 +121,7 @@ class Stage implements StageApi {
 
   setShape(values: readonly number[]): void {
     this.shape = values;
-    this.person?.setShape(values, this.skinning);
-    this.hasNewPose = true;
+    this.hasNewShape = this.hasNewPose = true;
     this.changeView();
   }
 
@@ -133,7 +132,7 @@ class Stage implements StageApi {
 
   setSkinning(skinning: Skinning): void {
     this.skinning = skinning;
-    this.person?.place(skinning);
+    this.hasNewShape = true;
     this.changeView();
   }
 
@@ -210,8 +209,10 @@ class Stage implements StageApi {
   }
 
   private poseNow(): void {
-    if (this.hasNewPose && this.person && this.pose) this.person.setPose(this.pose);
-    this.hasNewPose = false;
+    if (!this.person || !this.pose) return;
+    if (this.hasNewShape) this.person.setShape(this.shape, this.skinning);
+    if (this.hasNewPose) this.person.setPose(this.pose);
+    this.hasNewShape = this.hasNewPose = false;
   }
 
   private readonly drawFrame = (): void => {
@@ -257,6 +258,9 @@ class Stage implements StageApi {
 
   private pictureNow(camera: CaptureCamera | null, width: number, height: number): ImageData {
     const { person } = this;
+    const most = this.renderer.capabilities.maxTextureSize;
+    if (Math.max(width, height) > most) throw new Error(`A picture can have ${most} pixels a side here, not more.`);
+    if (this.renderer.getContext().isContextLost()) throw new Error(LOST);
     this.poseNow();
     const view = this.viewOf(camera, width, height);
     if (person && this.mode === "splats") {
@@ -265,7 +269,7 @@ class Stage implements StageApi {
     }
     const target = new WebGLRenderTarget(width, height, { samples: this.mode === "splats" ? 0 : 4 });
     this.renderer.setRenderTarget(target);
-    this.drawLayers(view, [0, 0], width / Math.max(1, this.canvas.clientWidth));
+    this.drawLayers(view, [0, 0], Math.max(1, width / Math.max(1, this.canvas.clientWidth)));
     const rows = new Uint8Array(4 * width * height);
     this.renderer.readRenderTargetPixels(target, 0, 0, width, height, rows);
     target.dispose();
@@ -291,7 +295,7 @@ class Stage implements StageApi {
 
   private readonly onLost = (event: Event): void => {
     event.preventDefault();
-    this.tellProblem("The graphics card was taken away; waiting for it to come back. If it does not, reload the page.");
+    this.tellProblem(LOST);
   };
 
   private readonly onRestored = (): void => {

@@ -58,12 +58,11 @@ function legLength(joints: Float32Array): number {
 /** Where points are at rest, `n 3` metres. */
 export function restMeans(points: BoundPoints, vertices: Float32Array | null): Float32Array {
   if (!vertices) return points.means;
-  return points.means.map((mean, k) => {
-    const [point, axis] = [Math.floor(k / 3), k % 3];
-    let sum = mean;
-    for (let corner = 3 * point; corner < 3 * point + 3; corner++) {
-      sum += points.cornerWeights[corner] * vertices[3 * points.cornerIds[corner] + axis];
-    }
-    return sum;
-  });
+  const means = points.means.slice();
+  for (let corner = 0; corner < points.cornerIds.length; corner++) {
+    const [point, vertex] = [3 * Math.floor(corner / 3), 3 * points.cornerIds[corner]];
+    const weight = points.cornerWeights[corner];
+    for (let axis = 0; axis < 3; axis++) means[point + axis] += weight * vertices[vertex + axis];
+  }
+  return means;
 }

@@ -33,10 +33,9 @@ export class Sorter {
     this.shown = new Uint32Array(points.count);
     this.worker.onmessage = ({ data }: MessageEvent<SortJob>) => this.finish(data);
     this.tell({ points });
-    this.changeRest();
   }
 
-  /** Points have another place at rest, or are skinned otherwise. */
+  /** Points have a place at rest, or another one, or are skinned otherwise. */
   changeRest(): void {
     this.tell({ rest: this.rest.subarray(0, 4 * this.points.count) });
   }
