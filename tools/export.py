@@ -14,6 +14,7 @@ from avatar.structs import Motion, Pose
 from .export_command import ExportCommand
 from .export_files import write_film, write_gaussians, write_poses, write_rigged, write_surface
 from .motion_file import wanted_motion
+from .one_file import write_one_file
 from .parse import time_steps
 from .sources import rest_pose
 
@@ -24,6 +25,9 @@ def run(config: ExportCommand) -> None:
     config.check()
     source = source_of(config.run)
     match config.kind:
+        case "html":
+            avatar = load_hybrid(config.run).eval()
+            write_one_file(config, avatar, motion_of(config, avatar))
         case "mp4" | "gif":
             avatar = load_avatar(config.run).eval()
             write_film(config, avatar, motion_of(config, avatar))

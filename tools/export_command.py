@@ -6,13 +6,14 @@ from typing import Final, Literal
 
 from .parse import time_steps
 
-Format = Literal["ply", "spz", "obj", "glb", "usd", "mp4", "gif"]
+Format = Literal["ply", "spz", "obj", "glb", "usd", "html", "mp4", "gif"]
 SUFFIXES: Final[dict[Format, tuple[str, ...]]] = {
     "ply": (".ply",),
     "spz": (".spz",),
     "obj": (".obj",),
     "glb": (".glb",),
     "usd": (".usdz", ".usdc", ".usda", ".usd"),
+    "html": (".html",),
     "mp4": (".mp4",),
     "gif": (".gif",),
 }
@@ -26,7 +27,8 @@ class ExportCommand:
 
     In one pose, Gaussians that splat viewers open (.ply, .spz), or the mesh of body, clothes and hair with its colours
     (.obj); a folder takes one of them for every time step. Moving, a textured mesh on a skeleton for Blender, Unity,
-    Unreal and three.js (.glb) or for USD (.usdz, .usda and others), or a film (.mp4, .gif).
+    Unreal and three.js (.glb) or for USD (.usdz, .usda and others), a page that shows it in any browser, offline
+    too (.html), or a film (.mp4, .gif).
 
     Examples: avatar export --run runs/dancer --out dancer.glb
     and avatar export --run runs/dancer --out dance --format spz --frames 0:10

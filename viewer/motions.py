@@ -12,6 +12,7 @@ from .contract import MotionInfo
 from .runs import RunFolder
 
 FITTED, CAPTURED = "fitted", "captured"
+FITTED_NAME = "Fitted poses"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -26,7 +27,7 @@ class NamedMotion:
 def motions_of(run: RunFolder, avatar: HybridAvatar, capture: Capture | None) -> dict[str, NamedMotion]:
     """The motions by id; that of the capture only where it has other poses than the avatar was fitted to."""
     fitted = chosen_motion(avatar, run.path, None)
-    found = {FITTED: NamedMotion(name="Fitted poses", motion=fitted)}
+    found = {FITTED: NamedMotion(name=FITTED_NAME, motion=fitted)}
     if capture is not None:
         captured = chosen_motion(avatar, run.path, capture)
         if captured.frame_ids != fitted.frame_ids or not captured.is_own:
@@ -45,9 +46,4 @@ def motion_infos(motions: Mapping[str, NamedMotion]) -> list[MotionInfo]:
 
 def report_lines(report: RetargetReport) -> list[str]:
     """What became of the joints of a motion file, line by line."""
-    lines = [f"{report.frames} time steps at {report.frame_rate_hz:g} a second", *report.notes]
-    if report.unmapped_source:
-        lines.append(f"Joints of the file that move nothing: {', '.join(report.unmapped_source)}")
-    if report.resting_target:
-        lines.append(f"Joints of the avatar that rest: {', '.join(report.resting_target)}")
-    return lines
+    return [text if name == "note" else f"{name}: {text}" for name, text in report.rows()]

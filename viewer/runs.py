@@ -89,11 +89,9 @@ class RunFolder:
         return path
 
     def _is_fitting(self) -> bool:
-        """Whether a fit has written lately."""
-        try:
-            return time.time() - (self.path / "events.jsonl").stat().st_mtime < FITTING_SECONDS
-        except OSError:
-            return False
+        """Whether a fit has begun or written lately."""
+        written = [path.stat().st_mtime for name in (RECORD, "events.jsonl") if (path := self.path / name).is_file()]
+        return time.time() - max(written, default=0.0) < FITTING_SECONDS
 
 
 class RunFolders:

@@ -180,6 +180,14 @@ def test_export_writes_a_pose_a_file(command: Command, fitted: Path, tmp_path: P
     assert not four.allclose(eight, atol=0.01)
 
 
+def test_export_writes_a_page_that_plays_alone(command: Command, fitted: Path, capture: Path, tmp_path: Path):
+    assert command("export", "--run", fitted, "--out", tmp_path / "a.html", "--poses", capture, "--frames", "2:5") == 0
+    page = (tmp_path / "a.html").read_text()
+    embedded = json.loads(page.partition('id="avatar-embedded">')[2].partition("</script>")[0])
+    assert [motion["name"] for motion in embedded["motions"]] == ["dancer", "Fitted poses"]
+    assert command("export", "--run", fitted, "--out", tmp_path / "a.htm") == 2
+
+
 def test_export_writes_a_film(command: Command, fitted: Path, tmp_path: Path):
     assert command("export", "--run", fitted, "--out", tmp_path / "a.gif", "--size", 64) == 0
     with av.open(str(tmp_path / "a.gif")) as film:

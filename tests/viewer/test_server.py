@@ -125,7 +125,7 @@ def test_a_motion_file_is_retargeted_and_not_kept(client: Client, runs: Path):
     header = json.loads(answer.content[8 : 8 + int.from_bytes(answer.content[:8], "little")])
     about = json.loads(header["__metadata__"]["avatar"])
     assert (about["name"], about["frame_rate_hz"], about["is_own"]) == ("walk.bvh", 25.0, False)
-    assert any("rest" in note for note in about["notes"])
+    assert any(note.startswith("at rest: ") for note in about["notes"])
     assert sorted(runs.rglob("*")) == before
 
 
