@@ -4,20 +4,29 @@ Pictures of the way are kept in the folder that AVATAR_ARTEFACTS names.
 """
 
 import os
+import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import av
+import cv2
+import numpy as np
 import pytest
+import torch
 
 from avatar.canonical import HybridConfig
 from avatar.captures import open_capture
+from avatar.checkpoint import load_hybrid, newest_checkpoint
+from avatar.evaluate.metrics import psnr, psnr_mask, quantised
 from avatar.evaluate.protocol import METRICS, ImageResult, Report
 from avatar.model import HybridAvatarConfig
+from avatar.render import render
 from avatar.runs import RunRecord
 from avatar.train import HybridFit, HybridFitConfig, Limits
+from tools.benches.browser import chromium
 from viewer.built_page import built_page
 from viewer.guard import DoorConfig
 from viewer.server import create_app
@@ -27,58 +36,8 @@ from .conftest import SAMPLE, listening
 
 playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright, which drives a browser")
 
-CHROMIUM = Path("/usr/bin/chromium")
-FLAGS = [
-    "--no-sandbox",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--use-gl=angle",
-    "--use-angle=swiftshader",
-    "--enable-unsafe-swiftshader",
-    "--ignore-gpu-blocklist",
-]
-STEPS, GAUSSIANS, NUM_FRAMES = 60, 3000, 8
-pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason=f"needs {CHROMIUM}")
-
-# Joints with their offsets in centimetres, y up: the bones of a plain standing person with its arms out.
-LEFT_LEG: dict[str, Any] = {"LeftUpLeg 9 -8 0": {"LeftLeg 0 -42 0": {"LeftFoot 0 -42 0": {"LeftToeBase 0 -7 14": {}}}}}
-LEFT_ARM: dict[str, Any] = {"LeftShoulder 4 12 0": {"LeftArm 14 0 0": {"LeftForeArm 28 0 0": {"LeftHand 25 0 0": {}}}}}
-
-
-def mirrored(tree: dict[str, Any]) -> dict[str, Any]:
-    """The other side of the body."""
-    renamed = {}
-    for joint, children in tree.items():
-        name, x, *others = joint.split()
-        renamed[" ".join([name.replace("Left", "Right"), str(-float(x)), *others])] = mirrored(children)
-    return renamed
-
-
-CHEST = {"Spine1 0 20 0": {"Neck 0 18 0": {"Head 0 9 0": {}}, **LEFT_ARM, **mirrored(LEFT_ARM)}}
-BODY = {"Hips 0 95 0": {**LEFT_LEG, **mirrored(LEFT_LEG), "Spine 0 12 0": CHEST}}
-
-
-def hierarchy(tree: dict[str, Any], kind: str = "ROOT") -> Iterator[str]:
-    """The lines of a BVH skeleton."""
-    for joint, children in tree.items():
-        name, *offset = joint.split()
-        places = "Xposition Yposition Zposition " if kind == "ROOT" else ""
-        yield f"{kind} {name}\n{{\nOFFSET {' '.join(offset)}"
-        yield f"CHANNELS {6 if places else 3} {places}Zrotation Xrotation Yrotation"
-        yield from hierarchy(children, "JOINT") if children else ["End Site\n{\nOFFSET 0 4 0\n}"]
-        yield "}"
-
-
-def waving_bvh() -> bytes:
-    """A person who raises both arms in turn, as a BVH file."""
-    lines = list(hierarchy(BODY))
-    names = [line.split()[1].split("\n")[0] for line in lines if line.startswith(("ROOT", "JOINT"))]
-    frames = []
-    for frame in range(NUM_FRAMES):
-        turns = dict.fromkeys(names, 0.0) | {"LeftArm": 10.0 * frame - 70, "RightArm": 70 - 5.0 * frame}
-        frames.append(" ".join(["0 95 0", *(f"{turns[name]} 0 0" for name in names)]))
-    motion = [f"MOTION\nFrames: {NUM_FRAMES}\nFrame Time: 0.1", *frames]
-    return "\n".join(["HIERARCHY", *lines, *motion, ""]).encode()
+JUMPING_JACKS = SAMPLE.parent / "jumping_jacks.bvh"
+STEPS, GAUSSIANS = 40, 2000
 
 
 @pytest.fixture(scope="module")
@@ -113,10 +72,11 @@ def address(fitted: Path) -> Iterator[str]:
 def browser() -> Iterator[Any]:
     """Chromium without a window and without a graphics card."""
     playwright.expect.set_options(timeout=30_000)  # drawn by the processor, beside other tests
-    with playwright.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
-        yield browser
-        browser.close()
+    with ExitStack() as stack:
+        try:
+            yield stack.enter_context(chromium())
+        except ImportError as error:
+            pytest.skip(str(error))
 
 
 @pytest.fixture
@@ -147,7 +107,7 @@ class Complaints:
 @contextmanager
 def opened(browser: Any, url: str, is_refused: bool = False, **options: Any) -> Iterator[Any]:
     """A page that must not complain, but for what the browser itself says of requests that are refused."""
-    context = browser.new_context(**{"viewport": {"width": 1000, "height": 640}, **options})
+    context = browser.new_context(**{"viewport": {"width": 880, "height": 520}, **options})
     context.set_default_timeout(30_000)
     page, complaints = context.new_page(), Complaints()
     complaints.watch(page)
@@ -156,6 +116,14 @@ def opened(browser: Any, url: str, is_refused: bool = False, **options: Any) -> 
     lines = [line for line in complaints.lines if not (is_refused and line.startswith("Failed to load resource"))]
     assert not lines, "\n".join(lines)
     context.close()
+
+
+def kept(page: Any, control: Any, path: Path) -> Path:
+    """The file that a control hands to the user."""
+    with page.expect_download(timeout=60_000) as download:
+        control.click()
+    download.value.save_as(path)
+    return path
 
 
 def drop(page: Any, name: str, content: bytes) -> None:
@@ -178,66 +146,92 @@ def brightest(page: Any) -> int:
     )
 
 
-def test_a_user_opens_plays_compares_drops_and_keeps(
-    browser: Any, address: str, artefacts: Path, tmp_path: Path
-) -> None:
-    saved = tmp_path / "dancer.html"
+def pause(page: Any) -> None:
+    """Wait until a motion plays, and stop it."""
+    playwright.expect(page.get_by_role("button", name="Pause")).to_be_visible()
+    page.keyboard.press(" ")
+    playwright.expect(page.get_by_role("button", name="Play", exact=True)).to_be_visible()
+
+
+def test_a_run_plays_and_is_compared_with_its_pictures(browser: Any, address: str, artefacts: Path) -> None:
+    expect = playwright.expect
     with opened(browser, address) as page:
-        expect = playwright.expect
         # The only run opens, and its first motion plays at once.
         expect(page.get_by_role("button", name="Pause")).to_be_visible()
-        clock = page.get_by_label("Time")
-        before = clock.input_value()
+        before = page.get_by_label("Time").input_value()
         page.wait_for_function("before => document.querySelector('.scrub').value !== before", arg=before)
-        page.keyboard.press(" ")
-        expect(page.get_by_role("button", name="Play", exact=True)).to_be_visible()
+        pause(page)
         assert brightest(page) > 100
         page.screenshot(path=artefacts / "open.png")
 
-        # Against the captured picture: the numbers are those of a fit that has begun, not of nothing.
         page.get_by_text("Compare", exact=True).click()
         page.get_by_text("Wipe", exact=True).click()
-        facts = page.get_by_text("PSNR person")
-        expect(facts).to_be_visible()
-        assert 10 < float(facts.inner_text().split()[2]) < 40
-        handle = page.get_by_label("Where the avatar ends")
         box = page.locator(".compare:not([aria-busy]) .stack").bounding_box()
         page.mouse.move(box["x"] + box["width"] / 2, box["y"] + 200)
         page.mouse.down()
         page.mouse.move(box["x"] + box["width"] / 4, box["y"] + 200)
         page.mouse.up()
-        page.wait_for_timeout(100)
-        assert float(handle.input_value()) == pytest.approx(25, abs=2)
+        expect(page.get_by_label("Where the avatar ends")).to_have_js_property("value", "25")
         page.screenshot(path=artefacts / "wipe.png")
         page.get_by_text("Error", exact=True).click()
         expect(page.get_by_text("Mean difference of the colours")).to_be_visible()
         page.screenshot(path=artefacts / "error.png")
         page.keyboard.press("Escape")
-        expect(facts).to_be_hidden()
+        expect(page.get_by_text("PSNR person")).to_be_hidden()
 
-        # A motion file is retargeted and plays.
-        drop(page, "wave.bvh", waving_bvh())
-        expect(page.get_by_role("button", name="wave.bvh")).to_have_attribute("aria-pressed", "true")
-        expect(page.get_by_text("Retargeting")).to_be_visible()
-        page.keyboard.press(" ")
+
+def test_the_figures_of_a_comparison_are_those_of_the_evaluation(browser: Any, address: str, fitted: Path) -> None:
+    avatar, capture = load_hybrid(newest_checkpoint(fitted / "dancer")), open_capture(SAMPLE, "all")
+    frame_id, camera_id = capture.split("test_novel_view").pairs()[1]
+    camera = capture.cameras[camera_id]
+    frame = capture.load_frame(frame_id, camera_id, False)
+    with torch.no_grad():
+        shown = quantised(render(avatar.eval().posed(frame.pose), camera).color)
+    expected = psnr_mask(shown, frame.image, frame.is_foreground), psnr(shown, frame.image)
+    with opened(browser, f"{address}#run=dancer&frame={frame_id}&compare=wipe&camera={camera.name}") as page:
+        said = page.get_by_text("PSNR person").inner_text()
+    assert said.endswith(f"{camera.name} · frame {frame_id}")
+    assert [float(word) for word in re.findall(r"([\d.]+) dB", said)] == pytest.approx(expected, abs=0.05)
+
+
+def test_a_dropped_motion_plays_and_is_kept(browser: Any, address: str, artefacts: Path) -> None:
+    with opened(browser, address) as page:
+        pause(page)
+        drop(page, "jumping_jacks.bvh", JUMPING_JACKS.read_bytes())
+        row = page.get_by_role("button", name="jumping_jacks.bvh")
+        playwright.expect(row).to_have_attribute("aria-pressed", "true")
+        playwright.expect(page.get_by_text("Retargeting")).to_be_visible()
+        pause(page)
         page.screenshot(path=artefacts / "dropped.png")
+        page.get_by_text("Save", exact=True).click()
+        page.get_by_label("Lines").select_option("480")
+        page.get_by_label("Speed").select_option("4")
+        video = kept(page, page.get_by_role("button", name="Save a video"), artefacts / "jumping_jacks.mp4")
+        with av.open(video) as container:
+            pictures = [picture.to_ndarray(format="rgb24") for picture in container.decode(video=0)]
+        assert len(pictures) == round(95 / 4)
+        assert pictures[0].shape[0] == 480
+        assert np.abs(pictures[0].astype(float) - pictures[12]).mean() > 0.2
+        page.get_by_text("Only the person").click()
+        still = kept(page, page.get_by_role("button", name="Save a picture"), artefacts / "still.png")
+        picture = cv2.imread(str(still), cv2.IMREAD_UNCHANGED)
+        assert picture is not None
+        alpha = picture[..., 3]
+        assert 0.5 < (alpha == 0).mean() < 0.98
+        assert alpha.max() > 200
 
-        with page.expect_download() as download:
-            page.get_by_text("Save", exact=True).click()
-            page.get_by_role("link", name="Save the page").click()
-        download.value.save_as(saved)
-    alone(browser, saved, artefacts)
 
-
-def alone(browser: Any, saved: Path, artefacts: Path) -> None:
-    """The saved page opens from the disk, without a network."""
+def test_the_page_is_kept_and_opens_alone(browser: Any, address: str, artefacts: Path, tmp_path: Path) -> None:
+    with opened(browser, address) as page:
+        pause(page)
+        page.get_by_text("Save", exact=True).click()
+        saved = kept(page, page.get_by_role("link", name="Save the page"), tmp_path / "dancer.html")
     with opened(browser, "about:blank", offline=True) as page:
         page.goto(saved.as_uri())
-        playwright.expect(page.get_by_role("button", name="Pause")).to_be_visible()
-        page.keyboard.press(" ")
+        pause(page)
         assert brightest(page) > 100
         playwright.expect(page.get_by_text("Compare", exact=True)).to_have_count(0)
-        drop(page, "wave.bvh", waving_bvh())
+        drop(page, "jumping_jacks.bvh", JUMPING_JACKS.read_bytes())
         playwright.expect(page.get_by_role("status").filter(has_text="avatar view")).to_be_visible()
         page.screenshot(path=artefacts / "alone.png")
 

@@ -15,16 +15,25 @@ FLAGS: Final = (
 
 
 @contextmanager
+def chromium() -> Iterator[Any]:
+    """A Chromium without a window; ImportError where it or playwright is missing."""
+    from playwright.sync_api import sync_playwright
+
+    path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if path is None:
+        raise ImportError("No Chromium on the path: install one, such as the package chromium.")
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=path, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@contextmanager
 def stage_page(files: Mapping[str, bytes]) -> Iterator[Any]:
     """Nothing but a stage of 300 x 200 pixels, ``avatarStage``, that can fetch ``files`` as they are then.
 
     No request leaves this process. Raises ImportError where playwright or a Chromium is missing.
     """
-    from playwright.sync_api import sync_playwright
-
-    chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if chromium is None:
-        raise ImportError("No Chromium on the path: install one, such as the package chromium.")
 
     def serve(route: Any) -> None:
         name = route.request.url.removeprefix(f"{ADDRESS}/")
@@ -35,12 +44,10 @@ def stage_page(files: Mapping[str, bytes]) -> Iterator[Any]:
         else:
             route.fulfill(status=404)
 
-    with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=chromium, args=FLAGS)
+    with chromium() as browser:
         page = browser.new_page(viewport={"width": 300, "height": 200})
         page.route("**/*", serve)
         page.goto(f"{ADDRESS}/index.html#stage")
         page.wait_for_function("globalThis.avatarStage")
         page.evaluate("avatarStage.stage.setFloorVisible(false)")
         yield page
-        browser.close()

@@ -85,6 +85,16 @@ export class Compare {
     this.tell();
   }
 
+  /** A camera by its name, in a split that has it and the frame. */
+  choose(name: string | null, frame: number | null): void {
+    const { cameras, splits } = this.capture;
+    const id = cameras.findIndex((camera) => camera.name === name);
+    const has = (split: string): boolean =>
+      splits[split].cameraIds.includes(id) && (frame === null || splits[split].frameIds.includes(frame));
+    const split = [this.split, ...Object.keys(splits)].find(has);
+    if (split) [this.split, this.cameraId] = [split, id];
+  }
+
   setSplit(split: string): void {
     this.split = split;
     if (!this.cameraIds.includes(this.cameraId)) this.cameraId = this.cameraIds[0];

@@ -12,7 +12,7 @@ export function sizeOf(session: Session, lines: number): { width: number; height
   return { width: 2 * Math.round((lines * width) / height / 2), height: lines };
 }
 
-/** The picture of the stage as it is seen, on no background when asked: worked out from one on black and one on white. */
+/** The picture of the stage as it is seen; or of the person on nothing, worked out from one on black and one on white. */
 export async function stillPicture(session: Session, lines: number, isClear: boolean): Promise<ImageData> {
   const { stage, look, camera } = session;
   const { width, height } = sizeOf(session, lines);
@@ -21,9 +21,11 @@ export async function stillPicture(session: Session, lines: number, isClear: boo
     stage.setBackground(color);
     return stage.picture(camera, width, height);
   };
+  stage.setFloorVisible(false);
   try {
     return unmatted(await on([0, 0, 0]), await on([1, 1, 1]));
   } finally {
+    stage.setFloorVisible(look.hasFloor);
     stage.setBackground(look.background);
   }
 }

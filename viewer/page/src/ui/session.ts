@@ -7,7 +7,7 @@ import type { Mode, Skinning, StageApi } from "../stage";
 import { Player, poseOfRow } from "./player";
 import { fromAngles, quatAt, type Angles } from "./rotations";
 
-export type Change = "time" | "playing" | "motion" | "motions" | "look" | "angles" | "shape" | "scene" | "events";
+export type Change = "time" | "playing" | "motion" | "motions" | "look" | "angles" | "shape" | "scene" | "events" | "fitting";
 export type Color = readonly [number, number, number];
 export type Event = Readonly<Record<string, number | string>>;
 
@@ -29,6 +29,7 @@ export interface Opened {
   readonly events: readonly Event[];
 }
 
+const SILENCE_MS = 40_000;
 export const FIRST_LOOK: Look = {
   mode: "splats",
   skinning: "learned",
@@ -56,6 +57,7 @@ export class Session {
   private held: Pose | null = null;
   private readonly loaded = new Map<string, Promise<Motion>>();
   private readonly listeners = new Map<Change, (() => void)[]>();
+  private silence = 0;
   private coverage: Promise<Float32Array | null> | null = null;
 
   constructor(
@@ -236,22 +238,33 @@ export class Session {
 
   /** Hears of a running fit until the returned function is called. */
   follow(): () => void {
+    this.setFitting(this.run.isFitting);
     return this.source.follow(this.run.name, (message) => void this.attempt(() => this.heard(message)));
   }
 
   private async heard(message: LiveMessage): Promise<void> {
     this.events.push(...message.events);
+    this.setFitting(true);
     this.tell("events");
     if (message.kind !== "checkpoint" || message.step === this.run.step) return;
     const scene = await this.source.scene(this.run.name);
     this.loaded.forEach((_, id) => id.startsWith("dropped:") || this.loaded.delete(id));
-    this.run = { ...this.run, step: message.step, numGaussians: scene.splats.count, isFitting: true };
+    this.run = { ...this.run, step: message.step, numGaussians: scene.splats.count };
     this.scene = scene;
     this.stage.setScene(scene);
     this.stage.setShape(this.shape);
     await this.refreshMotion();
     this.tell("scene");
     this.say(`Shows the checkpoint of step ${message.step.toLocaleString("en")}`);
+  }
+
+  /** A fit of which nothing was heard for a while has ended. */
+  setFitting(isFitting: boolean): void {
+    clearTimeout(this.silence);
+    if (isFitting) this.silence = window.setTimeout(() => this.setFitting(false), SILENCE_MS);
+    if (isFitting === this.run.isFitting) return;
+    this.run = { ...this.run, isFitting };
+    this.tell("fitting");
   }
 
   private async refreshMotion(): Promise<void> {

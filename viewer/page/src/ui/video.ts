@@ -55,8 +55,9 @@ export async function encodeMp4(clip: Clip, onProgress: (done: number) => void, 
       const picture = await clip.picture(index);
       if (failure) throw failure;
       encode(encoder, picture, index, clip.framesPerSecond);
-      while (encoder.encodeQueueSize > MOST_IN_QUEUE) await new Promise((resolve) => setTimeout(resolve, 5));
       onProgress(index + 1);
+      do await new Promise((resolve) => setTimeout(resolve)); // the page shows how far it is, and hears a cancel
+      while (encoder.encodeQueueSize > MOST_IN_QUEUE);
     }
     await encoder.flush();
   } finally {

@@ -84,7 +84,7 @@ async function begin(session: Session, compare: Compare | null): Promise<void> {
   session.show();
   const how = HOWS.find((known) => known === place.compare);
   if (compare && how) {
-    compare.cameraId = compare.cameraIds.find((camera) => compare.capture.cameras[camera].name === place.camera) ?? compare.cameraId;
+    compare.choose(place.camera, place.frame);
     compare.setHow(how);
   } else {
     session.setPlaying(row < 0 && !matchMedia("(prefers-reduced-motion: reduce)").matches);
@@ -103,6 +103,7 @@ function topBar(session: Session, toRuns: (() => void) | null, actions: readonly
     badge.hidden = !run.isFitting;
   };
   session.on("scene", show);
+  session.on("fitting", show);
   show();
   const back = toRuns && iconButton("back", "All runs", toRuns);
   const title = el("h1", {}, session.run.name);
@@ -129,9 +130,8 @@ function statusLine(): { status: HTMLElement; say: Session["say"] } {
   const say = (line: string, isError = false): void => {
     status.textContent = line;
     status.classList.toggle("problem", isError);
-    status.classList.add("shown");
     clearTimeout(timer);
-    timer = window.setTimeout(() => status.classList.remove("shown"), isError ? 2 * LINE_MS : LINE_MS);
+    timer = window.setTimeout(() => status.replaceChildren(), isError ? 2 * LINE_MS : LINE_MS);
   };
   return { status, say };
 }

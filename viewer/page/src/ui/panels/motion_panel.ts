@@ -1,9 +1,10 @@
 // Which motion plays, and new ones from files.
 
+import { zipped } from "../../data/zip";
 import { button, el, section } from "../dom";
 import type { Session } from "../session";
 
-const FORMATS = ".bvh,.amc,.asf,.npz,.glb,.gltf,.motion,.safetensors";
+const FORMATS = ".bvh,.amc,.asf,.npz,.smpl,.glb,.gltf,.zip";
 
 export function motionPanel(session: Session): HTMLElement {
   const list = el("div", { class: "list", role: "group", "aria-label": "Motions" });
@@ -36,7 +37,7 @@ export function motionPanel(session: Session): HTMLElement {
   showList();
 
   const open = button("Open a motion file…", () => picker.click(), { class: "wide" });
-  const formats = session.source.isLive ? "BVH, AMC with ASF, AMASS or SMPL-X npz, GLB: or drop it anywhere" : "Or drop it anywhere";
+  const formats = session.source.isLive ? "BVH, AMC with its ASF, AMASS or SMPL-X npz, glTF; or drop it anywhere" : "Or drop it anywhere";
   return section("Motion", true, list, open, el("p", { class: "hint" }, formats), picker, notes);
 }
 
@@ -50,8 +51,8 @@ export async function openMotionFiles(session: Session, files: readonly File[]):
   for (const file of others) {
     await session.attempt(async () => {
       session.say(`Reads ${file.name}…`);
-      const whole = skeleton && /\.amc$/i.test(file.name) ? new File([skeleton, "\n", file], file.name) : file;
-      await session.addMotion(whole);
+      const isPair = skeleton !== undefined && /\.amc$/i.test(file.name);
+      await session.addMotion(isPair ? await zipped(`${file.name}.zip`, [skeleton, file]) : file);
       session.say(`Plays ${file.name}`);
     });
   }

@@ -17,7 +17,7 @@ export function savePanel(session: Session): HTMLElement {
 function picture(session: Session): Node[] {
   let [scale, isClear] = [1, false];
   const size = choice("Size", [["1", "1×"], ["2", "2×"]] as const, "1", (value) => (scale = Number(value)));
-  const clear = toggle("Without background", false, (value) => (isClear = value));
+  const clear = toggle("Only the person", false, (value) => (isClear = value));
   const save = button("Save a picture (PNG)", () => {
     void session.attempt(async () => {
       const lines = scale * (session.camera?.height ?? session.stage.canvas.clientHeight);
@@ -84,7 +84,7 @@ async function recorded(
 function clipOf(session: Session, shot: Shot, lines: number): Clip {
   const { stage, player } = session;
   const isMoving = shot !== "orbit" && player.durationS > 0;
-  const durationS = isMoving ? player.durationS : ORBIT_S;
+  const durationS = isMoving ? player.durationS / player.speed : ORBIT_S;
   const { width, height } = sizeOf(session, lines);
   const numFrames = Math.max(1, Math.round(durationS * FRAMES_PER_SECOND));
   const start = player.pose();
@@ -94,7 +94,7 @@ function clipOf(session: Session, shot: Shot, lines: number): Clip {
     framesPerSecond: FRAMES_PER_SECOND,
     numFrames,
     picture: (index) => {
-      if (isMoving) session.seek(Math.min(player.durationS, index / FRAMES_PER_SECOND));
+      if (isMoving) session.seek((index * player.speed) / FRAMES_PER_SECOND);
       const turning = shot !== "motion" && start && orbitCamera(session.scene, start, index / numFrames, width, height);
       return stage.picture(turning || session.camera, width, height);
     },

@@ -29,6 +29,7 @@ export function trainingPanel(session: Session): HTMLElement | null {
   };
   session.on("events", show);
   session.on("scene", show);
+  session.on("fitting", show);
   show();
   return section("Training", session.run.isFitting, badge, charts);
 }
