@@ -46,11 +46,11 @@ def motion_from_clip(avatar: Avatar, clip: Clip, config: RetargetConfig | None =
     skeleton = Skeleton(
         joint_names=load_body(avatar.rig).joint_names, parents=body.parents, joints_rest=body.joints_rest.detach().cpu()
     )
-    if _is_same(clip.skeleton, skeleton):
-        clip = resampled(clip, config.frame_rate_hz)
-        poses = Pose(local_quats=clip.local_quats.float(), root_position_world=clip.root_position_world.float())
-        report = retarget(clip, skeleton, replace(config, ground="none")).report
-        return _motion(poses, clip.frame_rate_hz), replace(report, scale=1.0, frames=len(clip.local_quats))
+    if own := _of_own_skeleton(clip, skeleton):
+        own = resampled(own, config.frame_rate_hz)
+        poses = Pose(local_quats=own.local_quats.float(), root_position_world=own.root_position_world.float())
+        report = retarget(own, skeleton, replace(config, ground="none")).report
+        return _motion(poses, own.frame_rate_hz), replace(report, scale=1.0, frames=len(own.local_quats))
     touch = _touch_points(body)
     made = retarget(clip, skeleton, config, touch)
     root = made.poses.root_position_world
@@ -65,12 +65,18 @@ def _motion(poses: Pose, frame_rate_hz: float) -> Motion:
     return Motion(poses=poses, frame_ids=steps, frame_rate_hz=frame_rate_hz, is_own=False)
 
 
-def _is_same(one: Skeleton, other: Skeleton) -> bool:
-    """Whether both are of one person, but for what a fit corrects."""
-    if one.joint_names != other.joint_names or one.parents != other.parents:
-        return False
-    differences = (one.joints_rest - one.joints_rest[0]) - (other.joints_rest - other.joints_rest[0])
-    return bool(differences.abs().max() < SAME_M)
+def _of_own_skeleton(clip: Clip, own: Skeleton) -> Clip | None:
+    """The clip with the joints in the order of ``own``, if its skeleton is that one but for what a fit corrects."""
+    theirs = clip.skeleton
+    if set(theirs.joint_names) != set(own.joint_names):
+        return None
+    order = [theirs.joint_names.index(name) for name in own.joint_names]
+    parents = tuple(order.index(parent) if parent >= 0 else -1 for parent in (theirs.parents[row] for row in order))
+    rest = theirs.joints_rest[order].to(own.joints_rest)
+    differences = (rest - rest[0]) - (own.joints_rest - own.joints_rest[0])
+    if parents != own.parents or differences.abs().max() > SAME_M:
+        return None
+    return replace(clip, skeleton=own, local_quats=clip.local_quats[:, order])
 
 
 def _touch_points(body: Body) -> TouchPoints:

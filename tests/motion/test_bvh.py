@@ -1,8 +1,14 @@
+from pathlib import Path
+
+import numpy as np
 import pytest
 import torch
+from scipy.spatial.transform import Rotation
 
-from avatar.geometry import matrices_from_quats
-from avatar.motion import MotionError, read_clip_bytes
+from avatar.geometry import forward_kinematics, matrices_from_quats, transform_points
+from avatar.motion import MotionError, read_clip, read_clip_bytes
+
+WALK = Path(__file__).parents[3] / "shared/data/fixtures/motion/cmu_12_01_walk.bvh"
 
 CHAIN = """HIERARCHY
 ROOT hips
@@ -44,6 +50,15 @@ def test_channels_turn_in_the_order_they_are_listed_in():
     torch.testing.assert_close(matrices_from_quats(clip.local_quats[0, 0]), x_to_z)
 
 
+def test_three_angles_make_a_product_from_left_to_right():
+    """By ninety degrees each, ``Rz Ry Rx`` takes x to -z, y to y and z to x: written by hand, in the file's axes."""
+    clip = clip_of(CHAIN.replace("0 0 0 90 90 90 0 0 0", "0 0 0 0 0 0 90 90 90"))
+    turned = matrices_from_quats(clip.local_quats)
+    rz_ry_rx = torch.tensor([[0.0, 0, 1], [0, 1, 0], [-1, 0, 0]], dtype=torch.float64)
+    to_house = torch.tensor([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]], dtype=torch.float64)
+    torch.testing.assert_close(turned[1, 1], to_house @ rz_ry_rx @ to_house.T)
+
+
 @pytest.mark.parametrize(
     ("old", "new", "says"),
     [
@@ -58,3 +73,37 @@ def test_channels_turn_in_the_order_they_are_listed_in():
 def test_a_broken_file_is_named_and_told_why(old: str, new: str, says: str):
     with pytest.raises(MotionError, match=f"chain.bvh: .*{says}"):
         clip_of(CHAIN.replace(old, new, 1))
+
+
+def joints_by_scipy(text: str) -> dict[str, np.ndarray]:
+    """Where each joint of a file with channels Z, Y, X is over time, in the file's axes."""
+    tree, motion = text.split("MOTION")
+    rows = np.array([line.split() for line in motion.splitlines()[3:] if line.strip()], dtype=float)
+    turns, places, stack, column = {}, {}, [], 3
+    for line in tree.splitlines():
+        match line.split():
+            case ["ROOT" | "JOINT" | "End", name]:
+                stack.append(name)
+            case ["OFFSET", *offset] if stack[-1] != "Site":
+                name, above = stack[-1], stack[-2] if len(stack) > 1 else None
+                turn = Rotation.from_euler("ZYX", rows[:, column : column + 3], degrees=True)
+                turns[name] = turns[above] * turn if above else turn
+                places[name] = places[above] + turns[above].apply(np.array(offset, float)) if above else rows[:, :3]
+                column += 3
+            case ["}"]:
+                stack.pop()
+    return places
+
+
+def test_joints_of_a_real_file_are_where_scipy_puts_them():
+    if not WALK.exists():
+        pytest.skip(f"{WALK} is not there")
+    expected = joints_by_scipy(WALK.read_text())
+    clip = read_clip(WALK)
+    posed = forward_kinematics(
+        clip.skeleton.parents, clip.skeleton.joints_rest, clip.local_quats, clip.root_position_world
+    )
+    found = transform_points(posed, clip.skeleton.joints_rest) / (0.0254 / 0.45)
+    assert set(clip.skeleton.joint_names) == set(expected)
+    for joint, name in enumerate(clip.skeleton.joint_names):
+        np.testing.assert_allclose(found[:, joint].numpy(), expected[name][:, [0, 2, 1]] * (1, -1, 1), atol=1e-8)
