@@ -25,6 +25,8 @@ from .movers import Mover, movers_between
 from .reference import with_reference
 from .report import RetargetReport
 
+AT_ONCE = 1024  # time steps, which bounds the memory
+
 
 @dataclass(frozen=True, kw_only=True)
 class RetargetConfig:
@@ -71,16 +73,19 @@ def retarget(
     if len(movers) < 2:
         raise ValueError(f"{clip.name}: its joints are no person's: {', '.join(clip.skeleton.joint_names)[:200]}")
     aligned = aligned_rest(clip.skeleton, target, theirs, ours)
-    source_turns, source_places = posed_joints(clip.skeleton, clip.local_quats, clip.root_position_world)
-    turns = _carried(source_turns, movers, aligned, target.parents)
     scale = leg_length(target, ours) / leg_length(clip.skeleton, theirs)
-    quats = local_turns(target.parents, turns)
-    at_origin = posed_joints(target, quats, quats.new_zeros(len(quats), 3))[1]
-    path = _hip_centre(source_places, theirs) * scale - _hip_centre(at_origin, ours)
-    poses = Pose(local_quats=quats, root_position_world=path)
+    parts = []
+    for quats, root in zip(clip.local_quats.split(AT_ONCE), clip.root_position_world.split(AT_ONCE), strict=True):
+        source_turns, source_places = posed_joints(clip.skeleton, quats, root)
+        made = local_turns(target.parents, _carried(source_turns, movers, aligned, target.parents))
+        at_origin = posed_joints(target, made, torch.zeros_like(root))[1]
+        path = _hip_centre(source_places, theirs) * scale - _hip_centre(at_origin, ours)
+        parts.append((made.float(), path.float()))
+    turns, path = (torch.cat(part) for part in zip(*parts, strict=True))
+    poses = Pose(local_quats=turns, root_position_world=path)
     poses, shift = _grounded(poses, target, config, touch or TouchPoints.of_joints(target))
     return Retargeted(
-        poses=map_tensors(poses, Tensor.float),
+        poses=poses,
         frame_rate_hz=clip.frame_rate_hz,
         report=_report(clip, target, movers, scale, shift),
     )

@@ -92,6 +92,8 @@ def joints_by_scipy(text: str) -> dict[str, np.ndarray]:
                 column += 3
             case ["}"]:
                 stack.pop()
+            case _:
+                pass
     return places
 
 
