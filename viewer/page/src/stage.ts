@@ -58,6 +58,7 @@ class Stage implements StageApi {
   private readonly floor: Floor;
   private readonly resizes: ResizeObserver;
   private person: Person | null = null;
+  private readonly retired: Person[] = []; // kept until the next is drawn, which then need not compile the same shaders
   private pose: Pose | null = null;
   private shape: readonly number[] = [];
   private coverage: Float32Array | null = null;
@@ -99,7 +100,7 @@ class Stage implements StageApi {
 
   setScene(scene: Scene): void {
     const isFirst = this.person === null;
-    this.dropPerson();
+    this.retirePerson();
     const person = new Person(this.renderer, scene, (sortMs) => {
       this.stats.sortMs = sortMs;
       this.invalidate();
@@ -188,14 +189,19 @@ class Stage implements StageApi {
     this.canvas.removeEventListener("webglcontextrestored", this.onRestored);
     this.resizes.disconnect();
     this.navigation.dispose();
-    this.dropPerson();
+    this.retirePerson();
+    this.disposeRetired();
     this.floor.dispose();
     this.renderer.dispose();
   }
 
-  private dropPerson(): void {
-    this.person?.dispose();
+  private retirePerson(): void {
+    if (this.person) this.retired.push(this.person);
     this.person = null;
+  }
+
+  private disposeRetired(): void {
+    for (const person of this.retired.splice(0)) person.dispose();
   }
 
   /** Something moved: what is in the picture has to be worked out again. */
@@ -225,6 +231,7 @@ class Stage implements StageApi {
     const { width, height } = this.canvas;
     const box = this.captureCamera ? letterbox(this.captureCamera, width, height) : { x: 0, y: 0, width, height };
     if (box.width > 0 && box.height > 0) this.drawView(this.viewOf(this.captureCamera, box.width, box.height), box);
+    this.disposeRetired();
     this.stats.count(performance.now() - start);
   };
 
