@@ -29,20 +29,20 @@ class BakeConfig:
         elevations: of the circles of cameras above the horizon, radians, short of straight up and down.
         cameras: on each of these circles.
         sharpness: power of the cosine between normal and line of sight that a camera counts with.
-        unseen_weight: how much the colour of vertices counts; what a camera sees straight on counts 1.
+        unseen_cosine: a camera that sees a place at this cosine counts as much as the colour of the vertices there.
         tolerance_m: how far behind the nearest surface a texel still counts as that surface.
     """
 
     size_px: int = 1024
-    view_px: int = 1024
+    view_px: int = 768
     elevations: tuple[float, ...] = (-1.2, -0.5, 0.1, 0.7, 1.3)
     cameras: tuple[int, ...] = (4, 8, 12, 8, 4)
-    sharpness: float = 6.0
-    unseen_weight: float = 1e-3
+    sharpness: float = 10.0
+    unseen_cosine: float = 0.3
     tolerance_m: float = 0.01
 
     def __post_init__(self) -> None:
-        for name in ("size_px", "view_px", "sharpness", "unseen_weight", "tolerance_m"):
+        for name in ("size_px", "view_px", "sharpness", "unseen_cosine", "tolerance_m"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"BakeConfig.{name}: expected a positive number, got {getattr(self, name)}")
         if len(self.cameras) != len(self.elevations):
@@ -68,7 +68,9 @@ def bake_texture(scene: Gaussians, surface: Mesh, config: BakeConfig | None = No
     """
     config = config or BakeConfig()
     texels = _texels(surface, config.size_px)
-    totals = config.unseen_weight * torch.cat([texels.colors, torch.ones_like(texels.colors[:, :1])], 1)
+    totals = config.unseen_cosine**config.sharpness * torch.cat(
+        [texels.colors, torch.ones_like(texels.colors[:, :1])], 1
+    )
     for camera in _cameras_around(surface, config):
         totals += _seen(scene, surface, texels, camera, config)
     colors = (totals[:, :3] / totals[:, 3:]).clamp(0, 1)

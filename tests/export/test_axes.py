@@ -1,11 +1,13 @@
 """Rotating Gaussians turns all of them: places, shapes and colours."""
 
+from pathlib import Path
+
 import pytest
 import torch
 
-from avatar.export import rotate_gaussians, to_viewer_axes
+from avatar.export import read_ply, read_spz, rotate_gaussians, to_viewer_axes, to_y_up, write_ply, write_spz
 from avatar.export.axes import sh_rotation, without_linear
-from avatar.geometry import evaluate_sh, matrices_from_quats
+from avatar.geometry import SH_C0, evaluate_sh, matrices_from_quats
 from avatar.structs import Gaussians
 
 
@@ -68,6 +70,35 @@ def test_degrees_do_not_mix() -> None:
         assert matrix[low:high, high:].abs().max() < 1e-12
         assert matrix[high:, low:high].abs().max() < 1e-12
     torch.testing.assert_close(matrix @ matrix.mT, torch.eye(16, dtype=torch.float64))
+
+
+@pytest.mark.parametrize(
+    ("turn", "write", "read", "up", "front"),
+    [
+        (to_viewer_axes, write_ply, read_ply, (0, -1, 0), (0, 0, -1)),
+        (to_y_up, write_spz, read_spz, (0, 1, 0), (0, 0, 1)),
+    ],
+)
+def test_a_figure_looks_the_same_in_every_file(tmp_path: Path, turn, write, read, up: tuple, front: tuple) -> None:
+    """Red on top, green at its left hand, blue in front: the file has them up, at +x and where viewers look from."""
+    red, green, blue = torch.eye(3)
+    dc = torch.stack([red, green, blue]) / SH_C0 / 2
+    figure = Gaussians(
+        means=torch.tensor([[0, 0, 1.0], [1, 0, 0], [0, -1, 0]]),
+        quats=torch.tensor([1.0, 0, 0, 0]).repeat(3, 1),
+        scales=torch.full((3, 3), -2.0).exp(),
+        opacities=torch.full((3,), 1.0),
+        sh=torch.cat([dc[:, None], torch.zeros(3, 3, 3)], 1),
+    )
+    figure.sh[:, 2] = 0.5  # brighter, seen along +z, from below
+    write(tmp_path / "figure", turn(figure))
+    found = read(tmp_path / "figure")
+    expected = torch.tensor([up, (1, 0, 0), front], dtype=torch.float32)
+    torch.testing.assert_close(found.means, expected, rtol=0, atol=1e-3)
+    assert found.sh[:, 0].argmax(1).tolist() == [0, 1, 2]
+    for direction, towards in ((torch.tensor([0.0, 0, 1]), expected[0]), (torch.tensor([0.0, -1, 0]), expected[2])):
+        own, seen = (evaluate_sh(g.sh, d.expand(3, 3)) for g, d in ((figure, direction), (found, towards)))
+        torch.testing.assert_close(seen, own, rtol=0, atol=5e-3)
 
 
 def test_viewers_have_y_down_and_see_the_face() -> None:

@@ -88,6 +88,17 @@ def test_full_and_empty_opacity_stay_finite(tmp_path: Path) -> None:
     assert read_ply(tmp_path / "a.ply").opacities.tolist() == pytest.approx([0, 1], abs=2e-6)
 
 
+def test_others_write_infinite_logits(tmp_path: Path) -> None:
+    write_ply(tmp_path / "a.ply", random_gaussians(2, k=1))
+    content = bytearray((tmp_path / "a.ply").read_bytes())
+    row = 4 * len(re.findall(rb"property float", content))
+    for index, logit in enumerate((-np.inf, np.inf)):
+        start = len(content) - (2 - index) * row + 4 * 9  # after place, normal and colour
+        content[start : start + 4] = np.float32(logit).tobytes()
+    (tmp_path / "a.ply").write_bytes(content)
+    assert read_ply(tmp_path / "a.ply").opacities.tolist() == [0, 1]
+
+
 def test_what_is_not_finite_is_not_written(tmp_path: Path) -> None:
     broken = random_gaussians(2)
     broken.means[1, 0] = float("nan")
