@@ -165,10 +165,14 @@ def test_export_writes_the_clothed_mesh(command: Command, fitted: Path, tmp_path
 
 
 def test_export_writes_a_person_who_moves(command: Command, fitted: Path, tmp_path: Path):
-    assert command("export", "--run", fitted, "--out", tmp_path / "a.glb") == 0
-    scene = trimesh.load_scene(tmp_path / "a.glb")
-    assert 1.4 < scene.extents[1] < 2.1
-    assert b'"animations"' in (tmp_path / "a.glb").read_bytes()
+    file = Path(__file__).resolve().parents[2] / "data" / "samples" / "jumping_jacks.bvh"
+    sizes = []
+    for words in ([], ["--motion", file], ["--motion", file, "--frames", "2:5"]):
+        assert command("export", "--run", fitted, "--out", tmp_path / "a.glb", *words) == 0
+        assert 1.4 < trimesh.load_scene(tmp_path / "a.glb").extents[1] < 2.1
+        assert b'"animations"' in (tmp_path / "a.glb").read_bytes()
+        sizes.append((tmp_path / "a.glb").stat().st_size)
+    assert sizes[1] > max(sizes[0], sizes[2]), "the motion of the file is the longest"
     assert command("export", "--run", fitted, "--out", tmp_path / "b.glb", "--splats", "--frames", 8) == 0
     assert b"KHR_gaussian_splatting" in (tmp_path / "b.glb").read_bytes()
 
