@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-MAX_MESSAGE = 500
+MAX_MESSAGE = 1000
 
 
 class CaptureError(ValueError):

@@ -5,9 +5,12 @@ from pathlib import Path
 
 from avatar.structs import Capture
 
+from .actorshq import is_actorshq, record_actorshq
+from .avatarrex import is_avatarrex, record_avatarrex
 from .body_parameters import DEFAULT_RIG, PoseFromLocalRef
 from .easymocap import is_easymocap, record_easymocap
 from .errors import CaptureError, MissingFileError
+from .mvhumannet import is_mvhumannet, record_mvhumannet
 from .pictures import PictureConfig
 from .recording import ReadOptions, Recording, published_capture
 from .smpl_poses import PoseFromSmpl
@@ -20,12 +23,18 @@ KNOWN = {
     "avatar's own": "annots.npy or cameras.json, with body_default.npz",
     "EasyMocap": "intri.yml, extri.yml, images",
     "WildDynaCap, DynaCap": "cameras.calibration, videos",
+    "AvatarReX, THuman4.0": "calibration_full.json or calibration.json, smpl_params.npz",
+    "ActorsHQ": "calibration.csv, rgbs",
+    "MVHumanNet": "camera_intrinsics.json, camera_extrinsics.json",
     "ZJU-MoCap, Human3.6M": "annots.npy, with new_params, smpl_params or params",
 }
 PUBLISHED: tuple[tuple[Callable[[Path], bool], Callable[[Path], Recording]], ...] = (
     (is_published_zju, record_zju),
     (is_easymocap, record_easymocap),
     (is_wild_dynacap, record_wild_dynacap),
+    (is_avatarrex, record_avatarrex),
+    (is_actorshq, record_actorshq),
+    (is_mvhumannet, record_mvhumannet),
 )
 
 

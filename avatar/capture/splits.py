@@ -1,5 +1,7 @@
 """``splits.json``: the named parts of a capture."""
 
+from collections.abc import Collection
+from dataclasses import replace
 from pathlib import Path
 
 from avatar.structs import Split
@@ -73,6 +75,17 @@ def splits_from_protocol(subject: Subject | None, num_cameras: int, num_frames: 
     return {
         name: Split(name=name, frame_ids=frames, camera_ids=cameras[name]) for name, frames in kept.items() if frames
     }
+
+
+def without_missing(splits: dict[str, Split], missing: Collection[tuple[int, int]]) -> dict[str, Split]:
+    """The splits without the time steps of which one of their cameras has no picture: ``missing`` (frame, camera)."""
+    kept = {}
+    for name, split in splits.items():
+        lost = {frame for frame, camera in missing if camera in split.camera_ids}
+        frames = tuple(frame for frame in split.frame_ids if frame not in lost)
+        if frames:
+            kept[name] = replace(split, frame_ids=frames)
+    return kept
 
 
 def _listed(entry: dict[str, object], key: str, name: str, path: Path) -> list[object]:

@@ -156,7 +156,8 @@ def write_pictures(drawn: Capture) -> Callable[..., None]:
                     (folder / mask(frame, camera), is_foreground),
                 ):
                     path.parent.mkdir(parents=True, exist_ok=True)
-                    assert cv2.imwrite(str(path), values, [cv2.IMWRITE_JPEG_QUALITY, 100])
+                    options = [cv2.IMWRITE_JPEG_QUALITY, 100] if path.suffix == ".jpg" else []
+                    assert cv2.imwrite(str(path), values, options)
 
     return write
 
