@@ -23,7 +23,18 @@ TOP_LEVEL = {
     *("README.md", "CHANGELOG.md", "DECISIONS.md", "BENCHMARKS.md"),
 }
 FORBIDDEN_NAMES = {"utils", "common", "core", "helpers", "misc", "base"}
-OPTIONAL_PACKAGES = {"anny", "gsplat", "nerfacc", "tinycudann", "smplx", "pytorch3d", "ai_edge_litert", "ray", "pxr"}
+OPTIONAL_PACKAGES = {
+    "anny",
+    "gsplat",
+    "nerfacc",
+    "tinycudann",
+    "smplx",
+    "pytorch3d",
+    "ai_edge_litert",
+    "h5py",
+    "ray",
+    "pxr",
+}
 FLOOR_ZERO = ("geometry", "engine")
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef

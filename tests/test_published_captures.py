@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -116,7 +117,7 @@ def write(folder: Path, arrays: np.lib.npyio.NpzFile, *, millimetres: float = 10
 def folder(tmp_path: Path, model: None) -> Callable[..., Path]:
     """Writes the set and says where."""
 
-    def make(**changes: float) -> Path:
+    def make(**changes: Any) -> Path:
         with np.load(tmp_path / "SMPL_NEUTRAL.npz") as arrays:
             write(tmp_path / "dancer", arrays, **changes)
         return tmp_path / "dancer"

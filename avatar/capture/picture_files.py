@@ -42,39 +42,49 @@ class MaskRule:
 
 def picture_size(path: Path) -> tuple[int, int]:
     """Height and width of a JPEG or PNG file that is whole."""
-    return _size(read_bytes(path), path)
+    return encoded_size(read_bytes(path), path)
 
 
 def read_image(path: Path) -> UInt8[np.ndarray, "h w 3"]:
     """The pixels of a picture, sRGB. Raises CaptureError for a file that is truncated, broken or too large."""
-    return cv2.cvtColor(_decode(path, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION), cv2.COLOR_BGR2RGB)
+    return decode_image(read_bytes(path), path)
 
 
 def read_mask(path: Path, rule: MaskRule | None = None) -> Bool[np.ndarray, "h w"]:
     """Where the person is, by default where any colour of the file is not zero. Raises as ``read_image``."""
-    return (rule or MaskRule()).apply(_decode(path, cv2.IMREAD_UNCHANGED))
+    return decode_mask(read_bytes(path), path, rule)
 
 
-def _decode(path: Path, flags: int) -> np.ndarray:
-    data = read_bytes(path)
-    size = _size(data, path)
+def decode_image(data: bytes, where: Path | str) -> UInt8[np.ndarray, "h w 3"]:
+    """The same of the content of a file, which errors call ``where``."""
+    return cv2.cvtColor(_decode(data, where, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION), cv2.COLOR_BGR2RGB)
+
+
+def decode_mask(data: bytes, where: Path | str, rule: MaskRule | None = None) -> Bool[np.ndarray, "h w"]:
+    """The same of the content of a file, which errors call ``where``."""
+    return (rule or MaskRule()).apply(_decode(data, where, cv2.IMREAD_UNCHANGED))
+
+
+def _decode(data: bytes, where: Path | str, flags: int) -> np.ndarray:
+    size = encoded_size(data, where)
     pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     if pixels is None or pixels.shape[:2] != size:
-        raise CaptureError(path, f"cannot be decoded; {AGAIN}")
+        raise CaptureError(where, f"cannot be decoded; {AGAIN}")
     return pixels
 
 
-def _size(data: bytes, path: Path) -> tuple[int, int]:
+def encoded_size(data: bytes, where: Path | str) -> tuple[int, int]:
+    """Height and width of a whole JPEG or PNG; CaptureError when it is not, or of too many pixels."""
     if data.startswith(PNG_SIGNATURE):
         size = _png_size(data)
     elif data.startswith(b"\xff\xd8"):
         size = _jpeg_size(data)
     else:
-        raise CaptureError(path, "is neither JPEG nor PNG; convert it")
+        raise CaptureError(where, "is neither JPEG nor PNG; convert it")
     if size is None:
-        raise CaptureError(path, f"is truncated or damaged; {AGAIN}")
+        raise CaptureError(where, f"is truncated or damaged; {AGAIN}")
     if not 0 < size[0] * size[1] <= MAX_PIXELS:
-        raise CaptureError(path, f"has {size[0]} x {size[1]} pixels; from 1 to {MAX_PIXELS} are read")
+        raise CaptureError(where, f"has {size[0]} x {size[1]} pixels; from 1 to {MAX_PIXELS} are read")
     return size
 
 

@@ -8,9 +8,11 @@ from avatar.structs import Capture
 from .actorshq import is_actorshq, record_actorshq
 from .avatarrex import is_avatarrex, record_avatarrex
 from .body_parameters import DEFAULT_RIG, PoseFromLocalRef
+from .dna_rendering import is_dna_rendering, record_dna_rendering
 from .easymocap import is_easymocap, record_easymocap
 from .errors import CaptureError, MissingFileError
 from .mvhumannet import is_mvhumannet, record_mvhumannet
+from .people_snapshot import is_people_snapshot, record_people_snapshot
 from .pictures import PictureConfig
 from .recording import ReadOptions, Recording, published_capture
 from .smpl_poses import PoseFromSmpl
@@ -25,6 +27,8 @@ KNOWN = {
     "WildDynaCap, DynaCap": "cameras.calibration, videos",
     "AvatarReX, THuman4.0": "calibration_full.json or calibration.json, smpl_params.npz",
     "ActorsHQ": "calibration.csv, rgbs",
+    "PeopleSnapshot": "camera.pkl, masks.hdf5, reconstructed_poses.hdf5",
+    "DNA-Rendering": "NAME.smc, NAME_annots.smc",
     "MVHumanNet": "camera_intrinsics.json, camera_extrinsics.json",
     "ZJU-MoCap, Human3.6M": "annots.npy, with new_params, smpl_params or params",
 }
@@ -35,6 +39,8 @@ PUBLISHED: tuple[tuple[Callable[[Path], bool], Callable[[Path], Recording]], ...
     (is_avatarrex, record_avatarrex),
     (is_actorshq, record_actorshq),
     (is_mvhumannet, record_mvhumannet),
+    (is_people_snapshot, record_people_snapshot),
+    (is_dna_rendering, record_dna_rendering),
 )
 
 
