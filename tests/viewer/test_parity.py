@@ -64,8 +64,6 @@ PICTURE = """async ([quats, root, camera]) => {
   const { data } = await avatarStage.stage.picture(camera, camera.width, camera.height);
   return btoa(Array.from(data, (value) => String.fromCharCode(value)).join(""));
 }"""
-
-
 LOSE = """async () => {
   const { stage } = avatarStage, told = [];
   const card = stage.canvas.getContext("webgl2").getExtension("WEBGL_lose_context");
@@ -102,7 +100,7 @@ class Browser:
     def canvas(self) -> np.ndarray:
         """What the user sees now, ``h w 3``."""
         encoded = np.frombuffer(self.page.screenshot(), np.uint8)
-        return cv2.cvtColor(cv2.imdecode(encoded, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB) / 255
+        return np.asarray(cv2.imdecode(encoded, cv2.IMREAD_COLOR))[..., ::-1] / 255
 
 
 def as_page(camera: Camera) -> dict:
@@ -195,7 +193,7 @@ def test_another_skinning_is_that_skinning(browser: Browser):
 
 @torch.no_grad()
 def test_another_shape_is_the_body_models_and_stays_on_the_floor(browser: Browser):
-    """Every parameter at its end alone, where what the file holds is exact but for half precision."""
+    """A parameter at its end alone, where what the file holds is exact but for half precision."""
     avatar = make(DEFORMS["linear"])
     browser.show(avatar)
     ranges, pose = browser.page.evaluate("scene.shape"), poses()[1]
@@ -214,6 +212,7 @@ def test_another_shape_is_the_body_models_and_stays_on_the_floor(browser: Browse
         camera = camera_at(pose, 0.5)
         expected = render(posed, camera, RenderConfig(background=BACKGROUND)).color.clamp(0, 1)
         assert _psnr(browser.picture(pose, camera), expected.numpy()) >= 50
+    browser.page.evaluate("avatarStage.stage.setShape([])")
 
 
 @torch.no_grad()
