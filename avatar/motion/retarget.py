@@ -18,7 +18,7 @@ from avatar.geometry import multiply_quats, normalize_quats, slerp
 from avatar.structs import Clip, Motion, Pose, Skeleton, map_tensors
 
 from .alignment import aligned_rest, leg_length
-from .ground import TouchPoints, ground_height
+from .ground import TouchPoints, contact_height, ground_height
 from .hierarchy import local_turns, posed_joints
 from .joint_names import Parts, body_parts
 from .movers import Mover, movers_between
@@ -33,17 +33,17 @@ class RetargetConfig:
     """How a motion becomes another skeleton's.
 
     Attributes:
-        ground: "clip" lifts the whole motion so that the feet stand on the ground at height zero, "frame" every time
-            step for itself, "none" leaves the height as it is.
+        ground: "contact" puts the feet on the ground at height zero and takes out the slow drift of captures, "clip"
+            lifts the whole motion alike, "frame" every time step for itself, "none" leaves the height as it is.
         frame_rate_hz: time steps a second of the outcome, and of files that do not say theirs; None for the file's.
     """
 
-    ground: Literal["clip", "frame", "none"] = "clip"
+    ground: Literal["contact", "clip", "frame", "none"] = "contact"
     frame_rate_hz: float | None = None
 
     def __post_init__(self) -> None:
-        if self.ground not in ("clip", "frame", "none"):
-            raise ValueError(f"RetargetConfig.ground: expected clip, frame or none, got {self.ground!r}")
+        if self.ground not in ("contact", "clip", "frame", "none"):
+            raise ValueError(f"RetargetConfig.ground: expected contact, clip, frame or none, got {self.ground!r}")
         if self.frame_rate_hz is not None and not 1 <= self.frame_rate_hz <= 1000:
             raise ValueError(f"RetargetConfig.frame_rate_hz: expected 1 to 1000, got {self.frame_rate_hz}")
 
@@ -83,11 +83,12 @@ def retarget(
         parts.append((made.float(), path.float()))
     turns, path = (torch.cat(part) for part in zip(*parts, strict=True))
     poses = Pose(local_quats=turns, root_position_world=path)
-    poses, shift = _grounded(poses, target, config, touch or TouchPoints.of_joints(target))
+    lowest = (touch or TouchPoints.of_joints(target)).lowest(target, poses)
+    heights = _ground_heights(config, lowest, clip.frame_rate_hz)
     return Retargeted(
-        poses=poses,
+        poses=_grounded(poses, heights),
         frame_rate_hz=clip.frame_rate_hz,
-        report=_report(clip, target, movers, scale, shift),
+        report=_report(clip, target, movers, scale, -float(heights.mean())),
     )
 
 
@@ -130,15 +131,23 @@ def _hip_centre(places: Float[Tensor, "f j 3"], parts: Parts) -> Float[Tensor, "
     return places[:, legs if len(legs) == 2 else [parts["hips"][0][0]]].mean(1)
 
 
-def _grounded(poses: Pose, target: Skeleton, config: RetargetConfig, touch: TouchPoints) -> tuple[Pose, float]:
-    """The poses on the ground, and how far they were lifted."""
-    if config.ground == "none":
-        return poses, 0.0
-    lowest = touch.lowest(target, poses)
-    height = lowest if config.ground == "frame" else torch.full_like(lowest, ground_height(lowest))
+def _grounded(poses: Pose, heights: Float[Tensor, " f"]) -> Pose:
+    """The poses above a ground that was at these heights and is at zero now."""
     root = poses.root_position_world.clone()
-    root[:, 2] -= height
-    return replace(poses, root_position_world=root), -float(height.mean())
+    root[:, 2] -= heights
+    return replace(poses, root_position_world=root)
+
+
+def _ground_heights(config: RetargetConfig, lowest: Float[Tensor, " f"], frame_rate_hz: float) -> Float[Tensor, " f"]:
+    match config.ground:
+        case "contact":
+            return contact_height(lowest, frame_rate_hz)
+        case "clip":
+            return torch.full_like(lowest, ground_height(lowest))
+        case "frame":
+            return lowest
+        case "none":
+            return torch.zeros_like(lowest)
 
 
 def _report(

@@ -5,8 +5,10 @@ import pytest
 import torch
 from scipy.spatial.transform import Rotation
 
+from avatar.body import load_body
 from avatar.geometry import forward_kinematics, matrices_from_quats, transform_points
-from avatar.motion import MotionError, read_clip, read_clip_bytes
+from avatar.motion import MotionError, read_clip, read_clip_bytes, retarget
+from avatar.structs import Clip, Skeleton
 
 WALK = Path(__file__).parents[3] / "shared/data/fixtures/motion/cmu_12_01_walk.bvh"
 
@@ -109,3 +111,49 @@ def test_joints_of_a_real_file_are_where_scipy_puts_them():
     assert set(clip.skeleton.joint_names) == set(expected)
     for joint, name in enumerate(clip.skeleton.joint_names):
         np.testing.assert_allclose(found[:, joint].numpy(), expected[name][:, [0, 2, 1]] * (1, -1, 1), atol=1e-8)
+
+
+def bvh_of(clip: Clip, units_a_metre: float) -> str:
+    """A clip written as BVH, y up, by SciPy's angles."""
+    names, parents, rest = clip.skeleton.joint_names, clip.skeleton.parents, clip.skeleton.joints_rest.numpy()
+    to_file = np.array([[1.0, 0, 0], [0, 0, 1], [0, -1, 0]])
+    order: list[int] = []
+
+    def tree(joint: int) -> str:
+        order.append(joint)
+        offset = to_file @ (rest[joint] - (rest[parents[joint]] if parents[joint] >= 0 else 0)) * units_a_metre
+        channels = "CHANNELS 3 Zrotation Yrotation Xrotation"
+        if parents[joint] < 0:
+            channels = channels.replace("3", "6 Xposition Yposition Zposition")
+        children = "".join(tree(child) for child, parent in enumerate(parents) if parent == joint)
+        kind = "ROOT" if parents[joint] < 0 else "JOINT"
+        return f"{kind} {names[joint]}\n{{\nOFFSET {' '.join(map(str, offset))}\n{channels}\n{children}}}\n"
+
+    hierarchy = tree(0)
+    matrices = to_file @ matrices_from_quats(clip.local_quats).numpy() @ to_file.T
+    path = clip.root_position_world.numpy() @ to_file.T * units_a_metre
+    rows = []
+    for frame in range(len(path)):
+        angles = Rotation.from_matrix(matrices[frame, order]).as_euler("ZYX", degrees=True)
+        rows.append(" ".join(map(str, [*path[frame], *angles.ravel()])))
+    interval = 1 / clip.frame_rate_hz
+    return f"HIERARCHY\n{hierarchy}MOTION\nFrames: {len(rows)}\nFrame Time: {interval:.6f}\n" + "\n".join(rows)
+
+
+def test_a_clip_survives_a_file_in_any_unit(dance: Clip):
+    """Known units give it back as it was; from any unit it moves an avatar alike."""
+    own = load_body("cmu_mb")
+    target = Skeleton(
+        joint_names=own.joint_names, parents=own.parents, joints_rest=own.shaped(own.default_shape()).joints_rest
+    )
+    expected = retarget(dance, target).poses
+    for units_a_metre, is_known in ((1.0, True), (100.0, True), (17.3, False)):
+        clip = clip_of(bvh_of(dance, units_a_metre))
+        assert (clip.frame_rate_hz, set(clip.skeleton.joint_names)) == (30.0, set(dance.skeleton.joint_names))
+        if is_known:
+            torch.testing.assert_close(clip.root_position_world, dance.root_position_world)
+        made = retarget(clip, target).poses
+        torch.testing.assert_close(made.root_position_world, expected.root_position_world, atol=1e-5, rtol=0)
+        torch.testing.assert_close(
+            matrices_from_quats(made.local_quats), matrices_from_quats(expected.local_quats), atol=1e-5, rtol=0
+        )
