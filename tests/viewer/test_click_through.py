@@ -16,15 +16,18 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load
 
 from avatar.canonical import HybridConfig
 from avatar.captures import open_capture
 from avatar.checkpoint import load_hybrid, newest_checkpoint
 from avatar.evaluate.metrics import psnr, psnr_mask, quantised
 from avatar.evaluate.protocol import METRICS, ImageResult, Report
+from avatar.export import web_motion
+from avatar.geometry import slerp
 from avatar.model import HybridAvatarConfig
 from avatar.render import render
-from avatar.runs import RunRecord
+from avatar.runs import RunRecord, fitted_motion
 from avatar.train import HybridFit, HybridFitConfig, Limits
 from tools.benches.browser import chromium
 from viewer.built_page import built_page
@@ -192,6 +195,21 @@ def test_the_figures_of_a_comparison_are_those_of_the_evaluation(browser: Any, a
         said = page.get_by_text("PSNR person").inner_text()
     assert said.endswith(f"{camera.name} · frame {frame_id}")
     assert [float(word) for word in re.findall(r"([\d.]+) dB", said)] == pytest.approx(expected, abs=0.05)
+
+
+def test_between_two_captured_poses_the_joints_turn_evenly(browser: Any, address: str, fitted: Path) -> None:
+    avatar = load_hybrid(newest_checkpoint(fitted / "dancer"))
+    captured = load(web_motion(avatar, fitted_motion(avatar, fitted / "dancer"), "dancer"))
+    quats, places = captured["local_quats"], captured["root_position_world"]
+    with opened(browser, f"{address}#run=dancer&motion=fitted&frame=0") as page:
+        time = page.get_by_label("Time")
+        playwright.expect(time).to_have_attribute("max", str(19 / 8))
+        time.evaluate("(slider) => { slider.value = 2.3 / 8; slider.dispatchEvent(new Event('input')); }")
+        shown = page.evaluate("Array.from(avatarStage.stage.pose.localQuats)")
+        place = page.evaluate("Array.from(avatarStage.stage.pose.rootPosition)")
+    expected = slerp(quats[2], quats[3], torch.tensor(0.3))
+    torch.testing.assert_close(torch.tensor(shown).view_as(expected), expected, atol=1e-5, rtol=0)
+    torch.testing.assert_close(torch.tensor(place), torch.lerp(places[2], places[3], 0.3), atol=1e-5, rtol=0)
 
 
 def test_a_dropped_motion_plays_and_is_kept(browser: Any, address: str, artefacts: Path) -> None:

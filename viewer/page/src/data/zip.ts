@@ -13,9 +13,24 @@ export async function zipped(name: string, files: readonly File[]): Promise<File
     const title = new TextEncoder().encode(file.name);
     const size = content.length;
     // From "version needed" to "extra field length", which both headers have.
-    const shared = fields([2, VERSION], [2, UTF8_NAMES], [2, 0], [4, 0], [4, crc32(content)], [4, size], [4, size], [2, title.length], [2, 0]);
+    const shared = fields(
+      [2, VERSION],
+      [2, UTF8_NAMES],
+      [2, 0],
+      [4, 0],
+      [4, crc32(content)],
+      [4, size],
+      [4, size],
+      [2, title.length],
+      [2, 0],
+    );
     const local = [fields([4, 0x04034b50]), shared, title, content];
-    const central = [fields([4, 0x02014b50], [2, VERSION]), shared, fields([2, 0], [2, 0], [2, 0], [4, 0], [4, at]), title];
+    const central = [
+      fields([4, 0x02014b50], [2, VERSION]),
+      shared,
+      fields([2, 0], [2, 0], [2, 0], [4, 0], [4, at]),
+      title,
+    ];
     parts.push(...local);
     directory.push(...central);
     at += sizeOf(local);

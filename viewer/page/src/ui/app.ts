@@ -17,11 +17,12 @@ export class App {
     private readonly root: HTMLElement,
     private readonly source: Source,
     private readonly createStage: (canvas: HTMLCanvasElement) => StageApi,
-  ) {}
+  ) {
+    addEventListener("hashchange", () => void this.start());
+  }
 
   async start(): Promise<void> {
     applyTheme();
-    addEventListener("hashchange", () => void this.start());
     if (!hasWebGl2()) {
       const what = "This browser has no WebGL 2, which draws the avatar.";
       this.fail(what, "Use a current Chrome, Edge, Firefox or Safari and switch on hardware acceleration.", null);
@@ -43,15 +44,19 @@ export class App {
       return;
     }
     const opened = await this.load(run);
-    const canvas = el("canvas", { class: "stage", tabindex: 0, "aria-label": `${run.name}, a person in 3D` });
+    const canvas = el("canvas", {
+      class: "stage",
+      tabindex: 0,
+      role: "img",
+      "aria-label": `${run.name}, a person in 3D`,
+    });
     this.leave();
-    const shown = showViewer({
+    this.close = showViewer({
       root: this.root,
       canvas,
       makeSession: (say) => new Session(this.createStage(canvas), this.source, opened, say),
       toRuns: runs.length > 1 ? () => this.choose(runs, null) : null,
     });
-    this.close = shown;
   }
 
   private async load(run: RunInfo): Promise<Opened> {
@@ -64,13 +69,22 @@ export class App {
       count.textContent = `${megabytes(loaded)}${total ? ` of ${megabytes(total)}` : ""} MB`;
     });
     count.textContent = "Looks for motions and pictures…";
+    const problems: string[] = [];
+    const orNothing = async <T>(answer: Promise<T>, nothing: T): Promise<T> => {
+      try {
+        return await answer;
+      } catch (error) {
+        problems.push((error as Error).message);
+        return nothing;
+      }
+    };
     const [motions, capture, metrics, events] = await Promise.all([
-      this.source.motions(run.name),
-      this.source.capture(run.name),
-      this.source.metrics(run.name),
-      this.source.events(run.name),
+      orNothing(this.source.motions(run.name), []),
+      orNothing(this.source.capture(run.name), null),
+      orNothing(this.source.metrics(run.name), []),
+      orNothing(this.source.events(run.name), []),
     ]);
-    return { run, scene, motions, capture, metrics, events };
+    return { run, scene, motions, capture, metrics, events, problems };
   }
 
   private choose(runs: readonly RunInfo[], missing: string | null): void {
@@ -109,9 +123,8 @@ export class App {
 
   private card(...children: (Node | null)[]): void {
     this.leave();
-    this.root.replaceChildren(
-      el("main", { class: "opening" }, el("p", { class: "brand" }, icon("frame"), "avatar"), el("div", { class: "card" }, ...children)),
-    );
+    const brand = el("p", { class: "brand" }, icon("frame"), "avatar");
+    this.root.replaceChildren(el("main", { class: "opening" }, brand, el("div", { class: "card" }, ...children)));
   }
 
   private leave(): void {
@@ -121,5 +134,7 @@ export class App {
 }
 
 function hasWebGl2(): boolean {
-  return document.createElement("canvas").getContext("webgl2") !== null;
+  const context = document.createElement("canvas").getContext("webgl2");
+  context?.getExtension("WEBGL_lose_context")?.loseContext(); // browsers give a page only a few
+  return context !== null;
 }

@@ -107,6 +107,12 @@ export class Compare {
     this.setHow(this.how === "off" ? "live" : this.how);
   }
 
+  /** The one so many places on in the split, around its end. */
+  stepCamera(by: number): void {
+    const at = this.cameraIds.indexOf(this.cameraId) + by + this.cameraIds.length;
+    this.setCamera(this.cameraIds[at % this.cameraIds.length]);
+  }
+
   setFrame(frame: number): void {
     this.frame = frame;
     const { player } = this.session;
@@ -258,10 +264,18 @@ function captioned(caption: string, canvas: HTMLCanvasElement): HTMLElement {
 }
 
 function colorBar(): HTMLElement {
-  const stops = Array.from({ length: 11 }, (_, i) => `rgb(${errorColor((WORST_ERROR * i) / 10).map(Math.round).join(" ")})`);
+  const stops = Array.from(
+    { length: 11 },
+    (_, i) =>
+      `rgb(${errorColor((WORST_ERROR * i) / 10)
+        .map(Math.round)
+        .join(" ")})`,
+  );
   const ramp = el("div", { class: "ramp" });
   ramp.style.background = `linear-gradient(to right, ${stops.join(", ")})`;
-  const ticks = [0, 0.5, 1].map((share) => el("span", {}, `${share === 1 ? "≥ " : ""}${(255 * WORST_ERROR * share).toFixed(0)}`));
+  const ticks = [0, 0.5, 1].map((share) =>
+    el("span", {}, `${share === 1 ? "≥ " : ""}${(255 * WORST_ERROR * share).toFixed(0)}`),
+  );
   const title = el("p", {}, "Mean difference of the colours, of 255");
   return el("div", { class: "color-bar" }, title, ramp, el("div", { class: "ticks" }, ...ticks));
 }

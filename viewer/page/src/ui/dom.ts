@@ -4,7 +4,7 @@ type Value = string | number | boolean | null | ((event: never) => void);
 export type Attributes = Readonly<Record<string, Value>>;
 export type Child = Node | string | null;
 
-/** An element; functions among the attributes are listeners, `true` and `false` are attributes that are there or not. */
+/** An element. Functions among the attributes are listeners; `true` and `false` mean that it is there or not. */
 export function el<K extends keyof HTMLElementTagNameMap>(
   tag: K,
   attributes: Attributes = {},
@@ -127,7 +127,10 @@ export function slider(label: string, range: Range, change: (value: number) => v
 }
 
 /** One of many, by a list that unfolds. */
-export function select(label: string, change: (value: string) => void): Control<string> & {
+export function select(
+  label: string,
+  change: (value: string) => void,
+): Control<string> & {
   options(values: readonly (readonly [string, string])[]): void;
 } {
   const id = newId();

@@ -12,7 +12,7 @@ export function sizeOf(session: Session, lines: number): { width: number; height
   return { width: 2 * Math.round((lines * width) / height / 2), height: lines };
 }
 
-/** The picture of the stage as it is seen; or of the person on nothing, worked out from one on black and one on white. */
+/** The stage as it is seen; or the person on nothing, worked out from a picture on black and one on white. */
 export async function stillPicture(session: Session, lines: number, isClear: boolean): Promise<ImageData> {
   const { stage, look, camera } = session;
   const { width, height } = sizeOf(session, lines);

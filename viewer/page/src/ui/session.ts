@@ -7,7 +7,17 @@ import type { Mode, Skinning, StageApi } from "../stage";
 import { Player, poseOfRow } from "./player";
 import { fromAngles, quatAt, type Angles } from "./rotations";
 
-export type Change = "time" | "playing" | "motion" | "motions" | "look" | "angles" | "shape" | "scene" | "events" | "fitting";
+export type Change =
+  | "time"
+  | "playing"
+  | "motion"
+  | "motions"
+  | "look"
+  | "angles"
+  | "shape"
+  | "scene"
+  | "events"
+  | "fitting";
 export type Color = readonly [number, number, number];
 export type Event = Readonly<Record<string, number | string>>;
 
@@ -27,6 +37,8 @@ export interface Opened {
   readonly capture: CaptureInfo | null;
   readonly metrics: readonly Metrics[];
   readonly events: readonly Event[];
+  /** What is not shown because the source failed to give it. */
+  readonly problems: readonly string[];
 }
 
 const SILENCE_MS = 40_000;
@@ -43,6 +55,7 @@ export class Session {
   readonly capture: CaptureInfo | null;
   readonly metrics: readonly Metrics[];
   readonly events: Event[];
+  readonly problems: readonly string[];
   /** Degrees about three axes, by joint, on top of the motion. */
   readonly angles = new Map<number, Angles>();
   run: RunInfo;
@@ -74,6 +87,7 @@ export class Session {
     this.metrics = opened.metrics;
     this.events = [...opened.events];
     this.shape = opened.scene.shape.map(({ value }) => value);
+    this.problems = opened.problems;
   }
 
   /** Draws the avatar, once the stage has its place on the page. */

@@ -21,9 +21,14 @@ export function transport(session: Session): HTMLElement {
   scrub.addEventListener("input", () => session.seek(Number(scrub.value)));
   const [clock, frame] = [el("span"), el("span", { class: "frame" })];
 
-  const repeat = choice("Repeat", REPEATS.map(([value, , label]) => [value, label] as const), player.repeat, (value) => {
-    player.repeat = value;
-  });
+  const repeat = choice(
+    "Repeat",
+    REPEATS.map(([value, , label]) => [value, label] as const),
+    player.repeat,
+    (value) => {
+      player.repeat = value;
+    },
+  );
   repeat.element.querySelectorAll("label").forEach((label, i) => {
     label.title = REPEATS[i][2];
     label.querySelector("span")!.replaceChildren(icon(REPEATS[i][1]), el("span", { class: "unseen" }, REPEATS[i][2]));

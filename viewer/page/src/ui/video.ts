@@ -25,7 +25,9 @@ const MOST_IN_QUEUE = 4;
 
 async function supported(clip: Clip): Promise<{ config: VideoEncoderConfig; codec: "avc" | "vp9" | "av1" }> {
   if (!("VideoEncoder" in globalThis)) {
-    throw new Error("This browser cannot encode video: use a current Chrome, Edge, Firefox or Safari, or `avatar export --format mp4`");
+    throw new Error(
+      "This browser cannot encode video: use a current Chrome, Edge, Firefox or Safari, or `avatar export --format mp4`",
+    );
   }
   const { width, height, framesPerSecond } = clip;
   const bitrate = Math.max(1e6, width * height * framesPerSecond * BITS_PER_PIXEL);
@@ -56,7 +58,8 @@ export async function encodeMp4(clip: Clip, onProgress: (done: number) => void, 
       if (failure) throw failure;
       encode(encoder, picture, index, clip.framesPerSecond);
       onProgress(index + 1);
-      do await new Promise((resolve) => setTimeout(resolve)); // the page shows how far it is, and hears a cancel
+      do
+        await new Promise((resolve) => setTimeout(resolve)); // the page shows how far it is, and hears a cancel
       while (encoder.encodeQueueSize > MOST_IN_QUEUE);
     }
     await encoder.flush();

@@ -26,6 +26,7 @@ export interface Frame {
 
 const LINE_MS = 5000;
 const LONGEST_STEP_S = 0.25;
+const FAR = 10; // frames
 const HOWS: readonly How[] = ["live", "wipe", "side", "error"];
 
 /** Shows it until the returned function is called. */
@@ -36,13 +37,12 @@ export function showViewer({ root, canvas, makeSession, toRuns }: Frame): () => 
   const compare = session.capture && new Compare(session, session.capture);
   const panel = panelOf(session, compare);
   const togglePanel = (): void => {
-    document.body.classList.toggle("without-panel");
-    panelButton.setAttribute("aria-expanded", String(!document.body.classList.contains("without-panel")));
+    panelButton.setAttribute("aria-expanded", String(!document.body.classList.toggle("without-panel")));
   };
   const keys = shortcuts(session, compare, togglePanel, () => help.showModal());
   const help = helpDialog(keys);
   const panelButton = iconButton("panel", "Panel", togglePanel, "P");
-  panelButton.setAttribute("aria-expanded", "true");
+  panelButton.setAttribute("aria-expanded", String(!document.body.classList.contains("without-panel")));
   const actions = [
     iconButton("frame", "Frame the person", () => session.stage.frame(), "F"),
     iconButton("theme", "Dark or light", switchTheme, "T"),
@@ -82,6 +82,7 @@ async function begin(session: Session, compare: Compare | null): Promise<void> {
   const row = session.player.motion?.frameIds.indexOf(place.frame ?? -1) ?? -1;
   if (row >= 0) session.player.seekRow(row);
   session.show();
+  if (session.problems.length) session.say(session.problems.join(" · "), true);
   const how = HOWS.find((known) => known === place.compare);
   if (compare && how) {
     compare.choose(place.camera, place.frame);
@@ -172,24 +173,24 @@ function remember(session: Session, compare: Compare | null): void {
 }
 
 function shortcuts(session: Session, compare: Compare | null, togglePanel: () => void, help: () => void): Shortcut[] {
-  const turn = (by: number): void => {
-    if (!compare || compare.how === "off") return;
-    const at = compare.cameraIds.indexOf(compare.cameraId) + by + compare.cameraIds.length;
-    compare.setCamera(compare.cameraIds[at % compare.cameraIds.length]);
+  const turn = ({ key }: KeyboardEvent): void => {
+    if (compare?.how !== "off") compare?.stepCamera(key === "ArrowUp" ? -1 : 1);
   };
   const nextHow = (): void => {
     if (!compare) session.say("The capture of this run is not here, so there is nothing to compare with", true);
     else compare.setHow(([...HOWS, "off"] as const)[(HOWS.indexOf(compare.how) + 1) % 5]);
   };
-  const mode = (at: number): void => {
-    const [name] = modesOf(session.source)[at] ?? [];
+  const step = ({ key, shiftKey }: KeyboardEvent): void =>
+    session.step((key === "ArrowLeft" ? -1 : 1) * (shiftKey ? FAR : 1));
+  const mode = ({ key }: KeyboardEvent): void => {
+    const [name] = modesOf(session.source)[Number(key) - 1] ?? [];
     if (name) session.setLook({ mode: name });
   };
   return [
     { keys: [" "], does: "play or pause", run: () => session.setPlaying(!session.player.isPlaying) },
-    { keys: ["arrowleft", "arrowright"], does: "a frame back or on; with Shift ten", run: (event) => session.step((event.key === "ArrowLeft" ? -1 : 1) * (event.shiftKey ? 10 : 1)) },
-    { keys: ["arrowup", "arrowdown"], does: "the camera before or after, when comparing", run: (event) => turn(event.key === "ArrowUp" ? -1 : 1) },
-    { keys: ["1", "2", "3", "4"], does: "Gaussians, mesh, normals, coverage", run: (event) => mode(Number(event.key) - 1) },
+    { keys: ["arrowleft", "arrowright"], does: "a frame back or on; with Shift ten", run: step },
+    { keys: ["arrowup", "arrowdown"], does: "the camera before or after, when comparing", run: turn },
+    { keys: ["1", "2", "3", "4"], does: "Gaussians, mesh, normals, coverage", run: mode },
     { keys: ["s"], does: "skeleton", run: () => session.setLook({ hasSkeleton: !session.look.hasSkeleton }) },
     { keys: ["g"], does: "floor", run: () => session.setLook({ hasFloor: !session.look.hasFloor }) },
     { keys: ["f"], does: "frame the person", run: () => session.stage.frame() },

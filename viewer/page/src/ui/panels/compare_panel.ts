@@ -22,17 +22,13 @@ export function comparePanel(session: Session, compare: Compare | null): HTMLEle
   const splits = select("Split", (split) => compare.setSplit(split));
   splits.options(Object.keys(compare.capture.splits).map((name) => [name, name.replaceAll("_", " ")] as const));
   const camera = select("Camera", (value) => compare.setCamera(Number(value)));
-  const turn = (by: number): void => {
-    const at = compare.cameraIds.indexOf(compare.cameraId) + by + compare.cameraIds.length;
-    compare.setCamera(compare.cameraIds[at % compare.cameraIds.length]);
-  };
   camera.element.append(
-    iconButton("previous", "Previous camera", () => turn(-1), "↑"),
-    iconButton("next", "Next camera", () => turn(1), "↓"),
+    iconButton("previous", "Previous camera", () => compare.stepCamera(-1), "↑"),
+    iconButton("next", "Next camera", () => compare.stepCamera(1), "↓"),
   );
   const frame = el("div");
   let [shownSplit, frames]: [string | null, Control<number> | null] = [null, null];
-  const crop = toggle("Close to the person", compare.isCropped, (value) => compare.setCropped(value));
+  const crop = toggle("Crop to the person", compare.isCropped, (value) => compare.setCropped(value));
   const show = (): void => {
     way.show(compare.how);
     splits.show(compare.split);

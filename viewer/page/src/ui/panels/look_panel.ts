@@ -21,7 +21,7 @@ const SHADES = [
   ["black", "Black"],
   ["grey", "Grey"],
   ["white", "White"],
-  ["custom", "Own"],
+  ["custom", "Custom"],
 ] as const;
 
 /** What can be shown: a page alone does not know which cameras see what. */
@@ -39,7 +39,7 @@ export function lookPanel(session: Session): HTMLElement {
     "div",
     { class: "legend", hidden: true },
     el("div", { class: "ramp coverage" }),
-    el("div", { class: "ticks" }, el("span", {}, "no camera"), el("span", {}, "every camera")),
+    el("div", { class: "ticks" }, el("span", {}, "in no picture"), el("span", {}, "in every picture")),
   );
   mode.element.classList.add("above");
   session.on("look", () => {
@@ -55,10 +55,10 @@ export function lookPanel(session: Session): HTMLElement {
 
 function background(session: Session): Node[] {
   const picker = el("input", { type: "color", value: "#26303a", "aria-label": "Background colour", hidden: true });
-  const fromPicker = (): Color => [1, 3, 5].map((at) => parseInt(picker.value.slice(at, at + 2), 16) / 255) as unknown as Color;
+  const channel = (at: number): number => parseInt(picker.value.slice(at, at + 2), 16) / 255;
   const choose = (shade: string): void => {
     picker.hidden = shade !== "custom";
-    session.setLook({ background: BACKGROUNDS[shade] ?? fromPicker() });
+    session.setLook({ background: BACKGROUNDS[shade] ?? [channel(1), channel(3), channel(5)] });
   };
   picker.addEventListener("input", () => choose("custom"));
   return [choice("Background", SHADES, "black", choose).element, picker];

@@ -24,17 +24,22 @@ export function metricsPanel(session: Session): HTMLElement | null {
 
 function table(metrics: readonly Metrics[]): HTMLElement {
   const known = [...new Set(metrics.flatMap(({ means }) => Object.keys(means)))];
-  const names = [...Object.keys(ROWS).filter((name) => known.includes(name)), ...known.filter((name) => !(name in ROWS))];
+  const names = [
+    ...Object.keys(ROWS).filter((name) => known.includes(name)),
+    ...known.filter((name) => !(name in ROWS)),
+  ];
   const heads = metrics.map(({ split, numImages }) => {
     const title = el("th", { scope: "col" }, split.replaceAll("_", " "));
     title.append(el("small", {}, `${numImages} images`));
     return title;
   });
-  const rows = names.filter((name) => metrics.some(({ means }) => typeof means[name] === "number")).map((name) => {
-    const [title, digits] = ROWS[name] ?? [name.replaceAll("_", " "), 4];
-    const cells = metrics.map(({ means }) => el("td", {}, means[name]?.toFixed(digits) ?? "–"));
-    return el("tr", {}, el("th", { scope: "row" }, title), ...cells);
-  });
+  const rows = names
+    .filter((name) => metrics.some(({ means }) => typeof means[name] === "number"))
+    .map((name) => {
+      const [title, digits] = ROWS[name] ?? [name.replaceAll("_", " "), 4];
+      const cells = metrics.map(({ means }) => el("td", {}, means[name]?.toFixed(digits) ?? "–"));
+      return el("tr", {}, el("th", { scope: "row" }, title), ...cells);
+    });
   const head = el("tr", {}, el("td"), ...heads);
   return el("div", { class: "scroll" }, el("table", {}, el("thead", {}, head), el("tbody", {}, ...rows)));
 }

@@ -19,7 +19,8 @@ export function motionPanel(session: Session): HTMLElement {
   const showList = (): void => {
     const rows = session.motions.map(({ id, name, numFrames, frameRateHz }) => {
       const facts = `${numFrames} frames · ${Number(frameRateHz.toFixed(2))} Hz`;
-      const choose = (): void => void session.attempt(() => session.chooseMotion(id).then(() => session.setPlaying(true)));
+      const choose = (): void =>
+        void session.attempt(() => session.chooseMotion(id).then(() => session.setPlaying(true)));
       const row = button(name, choose, { class: "row", "aria-pressed": id === session.motionId ? "true" : "false" });
       row.append(el("small", {}, facts));
       return row;
@@ -29,7 +30,11 @@ export function motionPanel(session: Session): HTMLElement {
   const showNotes = (): void => {
     const lines = session.player.motion?.notes ?? [];
     const items = lines.map((line) => el("li", {}, line));
-    notes.replaceChildren(...(items.length ? [el("h3", {}, "Retargeting"), el("ul", { tabindex: 0, "aria-label": "Retargeting" }, ...items)] : []));
+    notes.replaceChildren(
+      ...(items.length
+        ? [el("h3", {}, "Retargeting"), el("ul", { tabindex: 0, "aria-label": "Retargeting" }, ...items)]
+        : []),
+    );
   };
   session.on("motions", showList);
   session.on("motion", showList);
@@ -37,7 +42,9 @@ export function motionPanel(session: Session): HTMLElement {
   showList();
 
   const open = button("Open a motion file…", () => picker.click(), { class: "wide" });
-  const formats = session.source.isLive ? "BVH, AMC with its ASF, AMASS or SMPL-X npz, glTF; or drop it anywhere" : "Or drop it anywhere";
+  const formats = session.source.isLive
+    ? "BVH, AMC with its ASF, AMASS or SMPL-X npz, glTF; or drop it anywhere"
+    : "Or drop it anywhere";
   return section("Motion", true, list, open, el("p", { class: "hint" }, formats), picker, notes);
 }
 

@@ -75,5 +75,9 @@ function jointRow(session: Session, name: string, joint: number): JointRow {
   );
   sliders.forEach(({ element }, i) => element.querySelector("input")!.setAttribute("aria-label", `${name} ${AXES[i]}`));
   const legend = el("legend", {}, name);
-  return { name, sliders, element: el("fieldset", { class: "joint" }, legend, ...sliders.map(({ element }) => element)) };
+  return {
+    name,
+    sliders,
+    element: el("fieldset", { class: "joint" }, legend, ...sliders.map(({ element }) => element)),
+  };
 }

@@ -16,7 +16,15 @@ export function savePanel(session: Session): HTMLElement {
 
 function picture(session: Session): Node[] {
   let [scale, isClear] = [1, false];
-  const size = choice("Size", [["1", "1×"], ["2", "2×"]] as const, "1", (value) => (scale = Number(value)));
+  const size = choice(
+    "Size",
+    [
+      ["1", "1×"],
+      ["2", "2×"],
+    ] as const,
+    "1",
+    (value) => (scale = Number(value)),
+  );
   const clear = toggle("Only the person", false, (value) => (isClear = value));
   const save = button("Save a picture (PNG)", () => {
     void session.attempt(async () => {
@@ -32,7 +40,11 @@ function picture(session: Session): Node[] {
 
 function video(session: Session): Node[] {
   let [shot, lines]: [Shot, number] = ["motion", 720];
-  const shots = [["motion", "Motion"], ["orbit", "Turn"], ["both", "Both"]] as const;
+  const shots = [
+    ["motion", "Motion"],
+    ["orbit", "Orbit"],
+    ["both", "Both"],
+  ] as const;
   const what = choice("What", shots, shot, (value) => (shot = value));
   const size = select("Lines", (value) => (lines = Number(value)));
   size.options(HEIGHTS.map((height) => [String(height), `${height}p`] as const));

@@ -25,7 +25,8 @@ export function trainingPanel(session: Session): HTMLElement | null {
     const drawn = CURVES.map((curve) => chart(curve, session.events)).filter((figure) => figure !== null);
     const none = el("p", { class: "hint" }, "This run has no training log.");
     charts.replaceChildren(...(drawn.length ? drawn : [none]));
-    badge.textContent = `Shown: the checkpoint of step ${session.run.step.toLocaleString("en")}${session.run.isFitting ? "; the fit is running" : ""}`;
+    const { step, isFitting } = session.run;
+    badge.textContent = `Shown: the checkpoint of step ${step.toLocaleString("en")}${isFitting ? "; the fit is running" : ""}`;
   };
   session.on("events", show);
   session.on("scene", show);
