@@ -3,10 +3,13 @@
 from .bundle import Bundle, BundleConfig, refine_cameras
 from .intrinsics import IntrinsicsDoubt, doubt_intrinsics
 from .landmarks import LandmarkConfig, Landmarker, Person, track
+from .letterbox import Letterbox, fit_to_video
 from .masks import CleanPlate, Foreground, MaskConfig, clean_plate, foreground
 from .region import Region
 from .synchronise import MotionSignal, Synchronisation, landmark_motion, picture_motion, synchronise
 from .triangulate import BoneLength, Triangulation, bone_lengths, triangulate
+from .undistort import Undistorter
+from .video import VideoConfig, VideoFrame, read_video, synchronised_frames
 
 __all__ = [
     "BoneLength",
@@ -17,20 +20,27 @@ __all__ = [
     "IntrinsicsDoubt",
     "LandmarkConfig",
     "Landmarker",
+    "Letterbox",
     "MaskConfig",
     "MotionSignal",
     "Person",
     "Region",
     "Synchronisation",
     "Triangulation",
+    "Undistorter",
+    "VideoConfig",
+    "VideoFrame",
     "bone_lengths",
     "clean_plate",
     "doubt_intrinsics",
+    "fit_to_video",
     "foreground",
     "landmark_motion",
     "picture_motion",
+    "read_video",
     "refine_cameras",
     "synchronise",
+    "synchronised_frames",
     "track",
     "triangulate",
 ]
