@@ -39,13 +39,12 @@ def motion_from_bytes(
     return motion_from_clip(avatar, read_clip_bytes(name, content, config and config.frame_rate_hz), config)
 
 
+@torch.no_grad()
 def motion_from_clip(avatar: Avatar, clip: Clip, config: RetargetConfig | None = None) -> tuple[Motion, RetargetReport]:
     """The same from a clip that is read already. One of the avatar's own skeleton is left as it is, where it is."""
     config = config or RetargetConfig()
     body = avatar.body(avatar.shape, avatar.poses[0])
-    skeleton = Skeleton(
-        joint_names=load_body(avatar.rig).joint_names, parents=body.parents, joints_rest=body.joints_rest.detach().cpu()
-    )
+    skeleton = _skeleton(avatar, body)
     if own := _of_own_skeleton(clip, skeleton):
         own = resampled(own, config.frame_rate_hz)
         poses = Pose(local_quats=own.local_quats.float(), root_position_world=own.root_position_world.float())
@@ -58,6 +57,23 @@ def motion_from_clip(avatar: Avatar, clip: Clip, config: RetargetConfig | None =
     ground = ground_height(touch.lowest(skeleton, avatar.poses.to("cpu")))
     shift = torch.stack([*(start - root[0])[:2], root.new_tensor(0.0 if config.ground == "none" else ground)])
     return _motion(replace(made.poses, root_position_world=root + shift), made.frame_rate_hz), made.report
+
+
+@torch.no_grad()
+def clip_of(avatar: Avatar, motion: Motion, name: str) -> Clip:
+    """A motion of the avatar with its skeleton, which ``write_clip`` stores and ``motion_from_file`` gives back."""
+    return Clip(
+        name=name,
+        skeleton=_skeleton(avatar, avatar.body(avatar.shape, avatar.poses[0])),
+        local_quats=motion.poses.local_quats.cpu(),
+        root_position_world=motion.poses.root_position_world.cpu(),
+        frame_rate_hz=motion.pace_hz,
+    )
+
+
+def _skeleton(avatar: Avatar, body: Body) -> Skeleton:
+    names = load_body(avatar.rig).joint_names
+    return Skeleton(joint_names=names, parents=body.parents, joints_rest=body.joints_rest.cpu())
 
 
 def _motion(poses: Pose, frame_rate_hz: float) -> Motion:

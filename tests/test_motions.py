@@ -9,8 +9,8 @@ from avatar.body import load_body
 from avatar.geometry import quats_from_axis_angles
 from avatar.model import HybridAvatar, HybridAvatarConfig
 from avatar.motion import write_clip
-from avatar.motions import motion_from_bytes, motion_from_file
-from avatar.structs import Clip, Pose, Skeleton
+from avatar.motions import clip_of, motion_from_bytes, motion_from_file
+from avatar.structs import Motion, Pose
 
 WALK = Path(__file__).parents[2] / "shared/data/fixtures/motion/cmu_12_01_walk.bvh"
 
@@ -47,18 +47,11 @@ def test_a_file_of_no_kind_is_named(avatar: HybridAvatar):
 def test_a_motion_of_its_own_comes_back_as_it_was(avatar: HybridAvatar, tmp_path: Path):
     """Where it was, and at its own height."""
     turns = quats_from_axis_angles(0.3 * torch.randn(4, len(avatar.poses.local_quats[0]), 3))
-    own = load_body(avatar.rig)
-    clip = Clip(
-        name="own",
-        skeleton=Skeleton(
-            joint_names=own.joint_names, parents=own.parents, joints_rest=own.shaped(avatar.shape).joints_rest
-        ),
-        local_quats=turns,
-        root_position_world=torch.randn(4, 3),
-        frame_rate_hz=25.0,
-    )
-    write_clip(tmp_path / "own.npz", clip)
+    poses = Pose(local_quats=turns, root_position_world=torch.randn(4, 3))
+    made = Motion(poses=poses, frame_ids=(0, 1, 2, 3), frame_rate_hz=25.0, is_own=True)
+    write_clip(tmp_path / "own.npz", clip_of(avatar, made, "own"))
     motion, report = motion_from_file(avatar, tmp_path / "own.npz")
     assert torch.equal(motion.poses.local_quats, turns)
-    assert torch.equal(motion.poses.root_position_world, clip.root_position_world)
+    assert torch.equal(motion.poses.root_position_world, poses.root_position_world)
+    assert not motion.is_own
     assert (motion.frame_rate_hz, report.ground_shift_m, report.scale) == (25.0, 0.0, 1.0)
