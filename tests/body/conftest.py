@@ -55,8 +55,8 @@ def skeleton(kind: str) -> tuple[np.ndarray, list[int], np.ndarray]:
 SIGNS = (("left", 1.0), ("right", -1.0))
 
 
-def model(kind: str) -> Arrays:
-    """An octahedron about every joint, with skin weights, shape and pose blend shapes by chance."""
+def model(kind: str, is_rigid: bool = False) -> Arrays:
+    """An octahedron about every joint, with skin weights, shape and pose blend shapes by chance, or stiff ones."""
     random = np.random.default_rng(7)
     joints, parents, thickness = skeleton(kind)
     num_joints = len(joints)
@@ -77,6 +77,9 @@ def model(kind: str) -> Arrays:
         "J_regressor": np.kron(np.eye(num_joints), np.full((1, 6), 1 / 6)),
         "kintree_table": np.array([parents, range(num_joints)]).astype(np.uint32),
     }
+    if is_rigid:
+        arrays["weights"] = (arrays["weights"] == arrays["weights"].max(1, keepdims=True)).astype(np.float64)
+        arrays["posedirs"] = 0 * arrays["posedirs"]
     if kind != "smpl":
         for side in "lr":
             arrays[f"hands_components{side}"] = random.normal(0, 0.2, (45, 45))
@@ -182,11 +185,11 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def brought(cache: Path, tmp_path: Path) -> Callable[[str], Arrays]:
+def brought(cache: Path, tmp_path: Path) -> Callable[..., Arrays]:
     """Brings the small model of a kind, neutral; returns the arrays of its file."""
 
-    def bring(kind: str) -> Arrays:
-        arrays = model(kind)
+    def bring(kind: str, is_rigid: bool = False) -> Arrays:
+        arrays = model(kind, is_rigid)
         assert add_body(write_npz(tmp_path / f"{kind.upper()}_NEUTRAL.npz", arrays)) == f"{kind}_neutral"
         return arrays
 

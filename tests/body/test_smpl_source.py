@@ -3,6 +3,7 @@
 import os
 import pickletools
 import random
+from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -44,6 +45,19 @@ def test_the_pickles_are_what_python_2_and_chumpy_wrote(small: SimpleNamespace, 
         *("chumpy.ch Ch", "chumpy.reordering Select", "scipy.sparse.csc csc_matrix", "__builtin__ set"),
         *("numpy.core.multiarray _reconstruct", "numpy ndarray", "numpy dtype"),
     }
+
+
+def test_the_verb_brings_and_lists(
+    cache: Path, small: SimpleNamespace, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assets = import_module("avatar.tools.assets")
+    assets.run(assets.AssetsCommand(action="list"))
+    assert "none brought (avatar assets add-body FILE)" in capsys.readouterr().out
+    file = small.write_npz(tmp_path / "SMPLX_FEMALE.npz", small.arrays("smplx"))
+    assets.run(assets.AssetsCommand(action="add-body", name=str(file)))
+    assert f"smplx_female: {body_path('smplx_female')}" in capsys.readouterr().out
+    assets.run(assets.AssetsCommand(action="list"))
+    assert f"bodies in {cache / 'bodies'}: smplx_female" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
