@@ -49,21 +49,24 @@ def listening_socket(host: str, port: int | None) -> socket.socket:
 
 
 class ImpatientProtocol(H11Protocol):
-    """HTTP/1.1 for clients that say what they want within ``PATIENCE_SECONDS``, and go on after the answer."""
+    """HTTP/1.1 for clients that say what they want within ``PATIENCE_SECONDS``, and take the answer."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:
         """Start the clock."""
         super().connection_made(transport)
-        self.loop.call_later(PATIENCE_SECONDS, self._look, None)
+        self.loop.call_later(PATIENCE_SECONDS, self._look, (None, 0))
 
-    def _look(self, request: Any) -> None:
+    def _look(self, before: Any) -> None:
+        """Hang up where nothing has moved since the last look, and the client is to blame."""
         if self.transport.is_closing() or self.transport.get_protocol() is not self:  # or a WebSocket now
             return
+        waiting_bytes = self.transport.get_write_buffer_size()
         is_answered = not self.cycle or self.cycle.response_complete
-        if self.cycle is request and is_answered and self.conn.their_state in (h11.IDLE, h11.SEND_BODY):
+        is_silent = is_answered and self.conn.their_state in (h11.IDLE, h11.SEND_BODY)
+        if before == (self.cycle, waiting_bytes) and (is_silent or waiting_bytes):
             self.transport.abort()
         else:
-            self.loop.call_later(PATIENCE_SECONDS, self._look, self.cycle)
+            self.loop.call_later(PATIENCE_SECONDS, self._look, (self.cycle, waiting_bytes))
 
 
 def server_of(app: ASGIApp) -> uvicorn.Server:

@@ -1,10 +1,11 @@
-"""Motions of a run: the poses that its avatar was fitted to, and all poses of its capture."""
+"""Motions of a run: the poses that its avatar was fitted to, all poses of its capture, and files from elsewhere."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from avatar.model import HybridAvatar
-from avatar.motion import RetargetReport
+from avatar.motion import RetargetConfig, read_clip_bytes
+from avatar.motions import motion_from_clip
 from avatar.runs import chosen_motion
 from avatar.structs import Capture, Motion
 
@@ -13,6 +14,8 @@ from .runs import RunFolder
 
 FITTED, CAPTURED = "fitted", "captured"
 FITTED_NAME = "Fitted poses"
+FASTEST_HZ = 60.0  # screens show no more
+MOST_FRAMES = 20_000
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -44,6 +47,13 @@ def motion_infos(motions: Mapping[str, NamedMotion]) -> list[MotionInfo]:
     ]
 
 
-def report_lines(report: RetargetReport) -> list[str]:
-    """What became of the joints of a motion file, line by line."""
-    return [text if name == "note" else f"{name}: {text}" for name, text in report.rows()]
+def motion_from_upload(avatar: HybridAvatar, file_name: str, content: bytes) -> NamedMotion:
+    """The motion in a file, made the avatar's; notes say what became of its joints. ValueError as one line."""
+    clip = read_clip_bytes(file_name, content)
+    rate_hz = min(clip.frame_rate_hz, FASTEST_HZ)
+    seconds = len(clip.local_quats) / clip.frame_rate_hz
+    if seconds * rate_hz > MOST_FRAMES:
+        raise ValueError(f"{file_name}: lasts {seconds:.0f} s; the viewer plays {MOST_FRAMES / rate_hz:.0f} s: cut it")
+    motion, report = motion_from_clip(avatar, clip, RetargetConfig(frame_rate_hz=rate_hz))
+    notes = [text if name == "note" else f"{name}: {text}" for name, text in report.rows()]
+    return NamedMotion(name=file_name, motion=motion, notes=notes)

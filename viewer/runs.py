@@ -17,7 +17,7 @@ from .events import Diary, Row
 
 FITTING_SECONDS = 30.0
 MOST_RUNS = 1000
-NEW = "the fit has saved nothing yet; what it makes will appear here"
+NEW = "the fit has saved nothing yet; open it again in a minute"
 FIELD = "is a radiance field, which browsers cannot draw; make Gaussians: avatar fit hybrid --from-field"
 
 

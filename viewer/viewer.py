@@ -8,13 +8,12 @@ from safetensors.torch import save
 
 from avatar.export import web_motion
 from avatar.model import HybridAvatar
-from avatar.motions import motion_from_bytes
 from avatar.structs import Capture
 
 from .avatars import Avatars, Loaded
 from .captures import Captures, capture_info, coverage, picture
 from .contract import CaptureInfo, MotionInfo
-from .motions import FITTED, NamedMotion, motion_infos, motions_of, report_lines
+from .motions import FITTED, NamedMotion, motion_from_upload, motion_infos, motions_of
 from .newest import Newest
 from .one_file import one_file_page
 from .runs import RunFolder, RunFolders
@@ -75,8 +74,8 @@ class Viewer:
     def retarget(self, name: str, file_name: str, content: bytes) -> bytes:
         """The motion in a file, made the avatar's; its notes say what became of the joints."""
         avatar = self.avatar(name).avatar
-        motion, report = motion_from_bytes(avatar, file_name, content)
-        return web_motion(avatar, motion, file_name, report_lines(report))
+        moved = motion_from_upload(avatar, file_name, content)
+        return web_motion(avatar, moved.motion, moved.name, list(moved.notes))
 
     def capture(self, name: str) -> CaptureInfo:
         """What the capture of a run says about itself."""

@@ -10,7 +10,7 @@ import threading
 import time
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import numpy as np
@@ -125,6 +125,7 @@ def test_a_picture_that_is_a_link_is_refused(runs: Path, tmp_path: Path, portal:
 
 
 POST = b"POST /api/runs/dancer/motions?name=a.bvh HTTP/1.1\r\nHost: localhost\r\n"
+SCENE = b"GET /api/runs/dancer/scene HTTP/1.1\r\nHost: localhost\r\n"
 GET = b"GET /api/runs HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
 MALFORMED = {
     "nothing": b"\r\n\r\n",
@@ -200,6 +201,25 @@ def drip(connection: socket.socket) -> None:
     for _ in range(100):
         connection.sendall(b"X: 1\r\n")
         time.sleep(0.05)
+
+
+@pytest.mark.usefixtures("impatient")
+def test_who_does_not_take_the_answer_is_hung_up_on(port: int):
+    size = len(sent(port, SCENE + b"Connection: close\r\n\r\n"))
+    with socket.create_connection(("127.0.0.1", port), 10) as connection:
+        connection.sendall(50 * (SCENE + b"\r\n"))
+        time.sleep(2)
+        assert taken(connection) < 49 * size
+    assert is_alive(port)
+
+
+def taken(connection: socket.socket) -> int:
+    """Number of bytes that still come."""
+    count = 0
+    with suppress(ConnectionError):
+        while part := connection.recv(2**20):
+            count += len(part)
+    return count
 
 
 @pytest.mark.usefixtures("impatient")

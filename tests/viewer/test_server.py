@@ -129,6 +129,17 @@ def test_a_motion_file_is_retargeted_and_not_kept(client: Client, runs: Path):
     assert sorted(runs.rglob("*")) == before
 
 
+def test_a_motion_file_plays_as_fast_and_as_long_as_the_page(client: Client):
+    fast = BVH.replace("Frame Time: 0.04", "Frame Time: 0.008333333")
+    answer = client.post("/api/runs/dancer/motions?name=fast.bvh", content=fast)
+    times = load(answer.content)["times_s"]
+    assert times.tolist() == pytest.approx([0, 1 / 60])
+    row = " ".join(["0"] * 21) + "\n"
+    long = BVH.partition("MOTION")[0] + "MOTION\nFrames: 20001\nFrame Time: 0.04\n" + 20_001 * row
+    answer = client.post("/api/runs/dancer/motions?name=long.bvh", content=long)
+    assert answer.json() == {"detail": "long.bvh: lasts 800 s; the viewer plays 800 s: cut it"}
+
+
 def test_the_capture_has_cameras_and_pictures(client: Client):
     capture = open_capture(SAMPLE)
     found = client.get("/api/runs/dancer/capture").json()
@@ -271,7 +282,7 @@ def test_a_fit_that_has_saved_nothing_waits(client: Client, runs: Path):
     os.utime(runs / "dancer" / "events.jsonl")
     (info,) = client.get("/api/runs").json()
     assert info["isFitting"]
-    assert "will appear here" in info["problem"]
+    assert "again in a minute" in info["problem"]
     assert client.get("/api/runs/dancer/scene").status_code == 404
     assert client.get("/api/runs/dancer/metrics").json() == []
 
