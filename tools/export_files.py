@@ -5,6 +5,7 @@ from pathlib import Path
 
 from avatar.export import (
     joint_motion,
+    load_usd,
     rigged_mesh,
     to_viewer_axes,
     to_y_up,
@@ -75,6 +76,8 @@ def with_short_edges(mesh: Mesh, longest_m: float) -> Mesh:
 
 def write_rigged(config: ExportCommand, avatar: HybridAvatar, motion: Motion, source: str) -> None:
     """The textured mesh on its skeleton, and the motion."""
+    if config.kind == "usd":
+        load_usd()
     with console.status("baking the texture"):
         mesh = rigged_mesh(avatar)
     write = write_rigged_usd if config.kind == "usd" else write_rigged_glb

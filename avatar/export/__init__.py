@@ -8,7 +8,7 @@ from .rigged import JointMotion, RiggedMesh, joint_motion, rigged_mesh
 from .rigged_glb import write_rigged_glb
 from .spz import read_spz, write_spz
 from .texture import BakeConfig, bake_texture
-from .usd import write_gaussian_usd, write_rigged_usd
+from .usd import load_usd, write_gaussian_usd, write_rigged_usd
 from .video import write_gif, write_png, write_video
 from .web_scene import web_motion, web_scene
 
@@ -18,6 +18,7 @@ __all__ = [
     "RiggedMesh",
     "bake_texture",
     "joint_motion",
+    "load_usd",
     "read_ply",
     "read_spz",
     "rigged_mesh",

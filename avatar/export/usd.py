@@ -25,6 +25,11 @@ from .video import write_png
 STILL_RATE_HZ = 24.0  # time codes a second of a file in which nothing moves
 
 
+def load_usd() -> None:
+    """Get USD ready, so that what it lacks is known before the work begins. ImportError says how to get it."""
+    _pxr("Usd")
+
+
 def write_rigged_usd(path: Path, mesh: RiggedMesh, motion: JointMotion | None, source: str) -> None:
     """Write mesh, skeleton, texture and, where there is a motion, its animation; whole or not at all.
 

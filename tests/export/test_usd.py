@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from avatar.export import to_y_up, write_gaussian_usd, write_rigged_usd
+from avatar.export import load_usd, to_y_up, write_gaussian_usd, write_rigged_usd
 from avatar.export import usd as writer
 from avatar.geometry import matrices_from_quats
 
@@ -88,4 +88,6 @@ def test_without_the_extra_it_says_what_to_install(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(writer, "import_module", missing)
     with pytest.raises(ImportError, match=r"pip install 'avatar\[usd\]'"):
         write_rigged_usd(tmp_path / "a.usdz", *arm(), "test")
+    with pytest.raises(ImportError, match="No module named"):
+        load_usd()
     assert not list(tmp_path.iterdir())
