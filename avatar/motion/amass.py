@@ -156,7 +156,9 @@ def _rate(name: str, arrays: Arrays, frames: int, frame_rate_hz: float | None) -
                 raise MotionError(name, f"{key}: expected one number, got {value.dtype} of {value.shape}")
             return checked_rate(name, float(value.item()))
     if frame_rate_hz is None and frames > 1:
-        raise MotionError(name, f"has no {RATE_KEYS[0]} (or {RATE_KEYS[1]}): say how many frames a second it has")
+        raise MotionError(
+            name, f"has no {RATE_KEYS[0]} (or {RATE_KEYS[1]}): give its frame rate (avatar render --fps 30)"
+        )
     return frame_rate_hz or SINGLE_RATE_HZ
 
 

@@ -138,13 +138,11 @@ def _finger(stem: str, numbers: Sequence[str]) -> str | None:
 
 
 def _meeting_point(parents: Sequence[int], found: Sequence[str | None]) -> int:
-    """The last joint from which both legs and the head hang; the one called hips, or the root, where these lack."""
+    """The last joint from which both legs and the head hang; the one called hips, or the root, where there is none."""
     wanted = ("left_upper_leg", "right_upper_leg", "head")
     ends = [found.index(part) for part in wanted if part in found]
-    if len(ends) < len(wanted):
-        return found.index("hips") if "hips" in found else 0
-    shared = set.intersection(*(set(_with_ancestors(end, parents)) for end in ends))
-    return max(shared)
+    shared = set.intersection(*(set(_with_ancestors(end, parents)) for end in ends)) if len(ends) == 3 else set()
+    return max(shared, default=found.index("hips") if "hips" in found else 0)
 
 
 def _with_ancestors(joint: int, parents: Sequence[int]) -> Iterable[int]:

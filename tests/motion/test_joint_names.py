@@ -164,3 +164,8 @@ def test_every_joint_of_ours_but_the_palms_is_a_part(rig: str, left_out: set[str
     assert {name.replace("left", "right") for name in parts if name.startswith("left")} == {
         name for name in parts if name.startswith("right")
     }
+
+
+def test_a_body_in_pieces_hangs_from_its_hips():
+    pieces = skeleton_of("head hips left_thigh:hips right_thigh")
+    assert body_parts(pieces) == {"hips": [[1]], "left_upper_leg": [[2]]}
