@@ -3,8 +3,10 @@
 Pictures of the way are kept in the folder that AVATAR_ARTEFACTS names.
 """
 
+import io
 import os
 import re
+import zipfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
@@ -129,16 +131,16 @@ def kept(page: Any, control: Any, path: Path) -> Path:
     return path
 
 
-def drop(page: Any, name: str, content: bytes) -> None:
-    """What happens when a user lets a file go above the page."""
+def drop(page: Any, files: dict[str, bytes]) -> None:
+    """What happens when a user lets files go above the page."""
     page.evaluate(
-        """([name, bytes]) => {
+        """(files) => {
             const dataTransfer = new DataTransfer();
-            dataTransfer.items.add(new File([new Uint8Array(bytes)], name));
+            for (const [name, bytes] of files) dataTransfer.items.add(new File([new Uint8Array(bytes)], name));
             for (const kind of ["dragover", "drop"])
                 document.body.dispatchEvent(new DragEvent(kind, { dataTransfer, bubbles: true, cancelable: true }));
         }""",
-        [name, list(content)],
+        [[name, list(content)] for name, content in files.items()],
     )
 
 
@@ -215,7 +217,7 @@ def test_between_two_captured_poses_the_joints_turn_evenly(browser: Any, address
 def test_a_dropped_motion_plays_and_is_kept(browser: Any, address: str, artefacts: Path) -> None:
     with opened(browser, address) as page:
         pause(page)
-        drop(page, "jumping_jacks.bvh", JUMPING_JACKS.read_bytes())
+        drop(page, {"jumping_jacks.bvh": JUMPING_JACKS.read_bytes()})
         row = page.get_by_role("button", name="jumping_jacks.bvh")
         playwright.expect(row).to_have_attribute("aria-pressed", "true")
         playwright.expect(page.get_by_text("Retargeting")).to_be_visible()
@@ -239,6 +241,23 @@ def test_a_dropped_motion_plays_and_is_kept(browser: Any, address: str, artefact
         assert alpha.max() > 200
 
 
+def test_a_skeleton_and_its_motion_travel_as_one_zip(browser: Any, address: str) -> None:
+    listen = """() => { globalThis.fetch = async (path, { body }) => {
+        globalThis.sent = Array.from(new Uint8Array(await body.arrayBuffer()));
+        return new Response('{"detail": "12.zip: heard"}', { status: 422 });
+    } }"""
+    files = {"12_01.amc": bytes(range(256)), "12.ASF": "Gelände".encode()}
+    with opened(browser, f"{address}#run=dancer&frame=0") as page:
+        playwright.expect(page.get_by_text("frame 0")).to_be_attached()
+        page.evaluate(listen)
+        drop(page, files)
+        playwright.expect(page.get_by_text("12.zip: heard")).to_be_visible()
+        sent = bytes(page.evaluate("sent"))
+    with zipfile.ZipFile(io.BytesIO(sent)) as archive:
+        assert archive.testzip() is None
+        assert {name: archive.read(name) for name in archive.namelist()} == files
+
+
 def test_the_page_is_kept_and_opens_alone(browser: Any, address: str, artefacts: Path, tmp_path: Path) -> None:
     with opened(browser, address) as page:
         pause(page)
@@ -249,7 +268,7 @@ def test_the_page_is_kept_and_opens_alone(browser: Any, address: str, artefacts:
         pause(page)
         assert brightest(page) > 100
         playwright.expect(page.get_by_text("Compare", exact=True)).to_have_count(0)
-        drop(page, "jumping_jacks.bvh", JUMPING_JACKS.read_bytes())
+        drop(page, {"jumping_jacks.bvh": JUMPING_JACKS.read_bytes()})
         playwright.expect(page.get_by_role("status").filter(has_text="avatar view")).to_be_visible()
         page.screenshot(path=artefacts / "alone.png")
 
@@ -294,5 +313,5 @@ def test_what_is_not_there_is_said(browser: Any, address: str, artefacts: Path) 
         page.get_by_role("button", name="Try again").click()
         playwright.expect(page.get_by_role("button", name="Pause")).to_be_visible()
         page.keyboard.press(" ")
-        drop(page, "broken.bvh", b"HIERARCHY\nnonsense")
+        drop(page, {"broken.bvh": b"HIERARCHY\nnonsense"})
         playwright.expect(page.get_by_role("status").filter(has_text="broken.bvh: ")).to_be_visible()
