@@ -1,6 +1,7 @@
 """From synchronised videos and their calibration to what a body is fitted to: landmarks, masks and cameras."""
 
 from .bundle import Bundle, BundleConfig, refine_cameras
+from .frame_shifts import FrameShifts, find_frame_shifts
 from .intrinsics import IntrinsicsDoubt, doubt_intrinsics
 from .landmarks import LandmarkConfig, Landmarker, Person, track
 from .letterbox import Letterbox, fit_to_video
@@ -17,6 +18,7 @@ __all__ = [
     "BundleConfig",
     "CleanPlate",
     "Foreground",
+    "FrameShifts",
     "IntrinsicsDoubt",
     "LandmarkConfig",
     "Landmarker",
@@ -33,6 +35,7 @@ __all__ = [
     "bone_lengths",
     "clean_plate",
     "doubt_intrinsics",
+    "find_frame_shifts",
     "fit_to_video",
     "foreground",
     "landmark_motion",

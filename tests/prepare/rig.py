@@ -1,6 +1,8 @@
 """Cameras around points that move like a person, for tests that know the truth."""
 
+import json
 import math
+from pathlib import Path
 
 import torch
 
@@ -38,3 +40,16 @@ def seen(cameras: list[Camera], points_world: torch.Tensor) -> torch.Tensor:
         for each in cameras
     ]
     return torch.stack(pixels, dim=1)
+
+
+def real_rig(folder: Path) -> list[Camera]:
+    """The cameras of a capture's ``cameras.json``."""
+    cameras = []
+    for name, entry in sorted(json.loads((folder / "cameras.json").read_text()).items()):
+        camera_from_world = torch.eye(4)
+        camera_from_world[:3, :3] = torch.tensor(entry["R"])
+        camera_from_world[:3, 3] = torch.tensor(entry["T_m"]).flatten()
+        intrinsics = torch.tensor(entry["K"]) + torch.tensor([[0, 0, 0.5], [0, 0, 0.5], [0, 0, 0]])
+        size = {"height": entry["height"], "width": entry["width"]}
+        cameras.append(Camera(name=name, camera_from_world=camera_from_world, intrinsics_px=intrinsics, **size))
+    return cameras

@@ -1,6 +1,5 @@
 """Triangulation of points whose place is known."""
 
-import json
 import math
 from pathlib import Path
 
@@ -10,9 +9,8 @@ import torch
 
 from avatar.prepare.skeleton import SWAP_GROUPS
 from avatar.prepare.triangulate import bone_lengths, swap_sides, triangulate
-from avatar.structs import Camera
 
-from .rig import person, ring, seen
+from .rig import person, real_rig, ring, seen
 
 
 def noise(like: torch.Tensor, sigma_px: float) -> torch.Tensor:
@@ -124,18 +122,9 @@ def test_bones_have_one_length():
 
 def test_a_real_man(shared: Path):
     """Four cameras, network landmarks: cameras agree to a few pixels, bones keep their length to a centimetre."""
-    table = json.loads((shared / "balance4" / "cameras.json").read_text())
-    cameras = []
-    for name in sorted(table):
-        camera_from_world = torch.eye(4)
-        camera_from_world[:3, :3] = torch.tensor(table[name]["R"])
-        camera_from_world[:3, 3] = torch.tensor(table[name]["T_m"]).flatten()
-        intrinsics = torch.tensor(table[name]["K"])
-        cameras.append(
-            Camera(name=name, camera_from_world=camera_from_world, intrinsics_px=intrinsics, height=960, width=540)
-        )
+    cameras = real_rig(shared / "balance4")
     known = torch.from_numpy(np.load(shared / "balance4" / "keypoints2d.npz")["keypoints"].astype(np.float64))[::4]
-    found = triangulate(cameras, known[..., :2], known[..., 2])
+    found = triangulate(cameras, known[..., :2] + 0.5, known[..., 2])
     assert float(found.camera_residuals_px().max()) < 7
     assert max(bone.spread_m for bone in bone_lengths(found.points_world)) < 0.02
     thigh = next(bone for bone in bone_lengths(found.points_world) if bone.name == "right_hip to right_knee")
