@@ -32,7 +32,7 @@ check: install
 	$(BIN)/pyright --pythonpath $(BIN)/python
 
 test: check node-tools
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile
 
 # The page of the viewer. What this builds is committed: only who changes viewer/page needs Node.
 viewer: node-tools
