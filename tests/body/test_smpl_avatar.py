@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load
 
 from avatar.body import load_body
 from avatar.canonical import HybridConfig
@@ -13,6 +14,8 @@ from avatar.capture import write_capture
 from avatar.captures import open_capture
 from avatar.checkpoint import load_hybrid, save_avatar
 from avatar.deform import CorrectivesConfig, DeformConfig
+from avatar.evaluate.body_parts import PARTS, part_of_vertices
+from avatar.export.web_scene import web_scene
 from avatar.geometry import look_at, quats_from_axis_angles
 from avatar.model import HybridAvatar, HybridAvatarConfig
 from avatar.render import render
@@ -109,3 +112,25 @@ def test_a_capture_knows_its_body(brought: Bring, tmp_path: Path, monkeypatch: p
     monkeypatch.setenv("AVATAR_CACHE", str(tmp_path / "elsewhere"))
     with pytest.raises(FileNotFoundError, match="avatar assets add-body FILE"):
         open_capture(tmp_path / "capture")
+
+
+@pytest.mark.parametrize("kind", ["smpl", "smplx"])
+def test_the_parts_of_the_body_are_known(brought: Bring, kind: str) -> None:
+    """What reports of an evaluation name places by."""
+    brought(kind)
+    body = load_body(f"{kind}_neutral")
+    rest = body.shaped(body.default_shape()).rest.vertices
+    parts = part_of_vertices(body, rest)
+    means = {name: rest[parts == index].mean(0) for index, name in enumerate(PARTS) if bool((parts == index).any())}
+    assert {"head", "torso", "left hand", "right foot", "left shin"} <= set(means)
+    for name, mean in means.items():
+        assert not name.startswith("left") or float(mean[0]) > 0.05
+        assert not name.startswith("right") or float(mean[0]) < -0.05
+    assert float(means["head"][2]) > float(means["torso"][2]) > float(means["left shin"][2])
+
+
+def test_the_web_viewer_shows_it(brought: Bring) -> None:
+    brought("smpl")
+    content = web_scene(person("smpl_neutral"), "somebody")
+    tensors = load(content)
+    assert tensors["shape.low"].shape == (10, 144, 3)

@@ -10,11 +10,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from safetensors.numpy import load_file
 
 from avatar.body import add_body, body_path, installed_bodies, load_body
-
-MODELS = ("smpl", "smplh", "smplx")
 
 
 @pytest.mark.parametrize(("protocol", "is_python2"), [*((number, 0) for number in range(6)), (0, 1), (1, 1), (2, 1)])
@@ -200,3 +199,23 @@ def problem_of(path: Path) -> str | None:
     except ValueError as error:
         return str(error)
     return None
+
+
+def test_every_triangle_has_texture_of_its_own(cache: Path, small: SimpleNamespace, tmp_path: Path) -> None:
+    """Where the file has no texture coordinates, as SMPL's have none: no point of the texture is in two triangles."""
+    add_body(small.write_npz(tmp_path / "a_neutral.npz", small.arrays("smpl")))
+    rig = load_body("smpl_neutral").rig
+    triangles = rig.uv[rig.uv_faces]
+    assert triangles.shape == (len(rig.faces), 3, 2)
+    assert float(rig.uv.min()) > 0
+    assert float(rig.uv.max()) < 1
+    first, second, third = triangles.unbind(1)
+    along, across = second - first, third - first
+    areas = along[:, 0] * across[:, 1] - along[:, 1] * across[:, 0]
+    assert float(areas.min()) > 0, "none is mirrored"
+    places = torch.rand(2000, 2, generator=torch.Generator().manual_seed(0))
+    corners = triangles[:, None], triangles.roll(-1, 1)[:, None]
+    edges, to_places = corners[1] - corners[0], places[None, :, None] - corners[0]
+    is_inside = (edges[..., 0] * to_places[..., 1] - edges[..., 1] * to_places[..., 0] > 0).all(-1)
+    assert int(is_inside.sum(0).max()) == 1
+    assert 0.5 < float(is_inside.any(0).float().mean()) < 0.8
