@@ -8,10 +8,12 @@ from avatar.structs import Capture
 from .actorshq import is_actorshq, record_actorshq
 from .avatarrex import is_avatarrex, record_avatarrex
 from .body_parameters import DEFAULT_RIG, PoseFromLocalRef
+from .calibrated_folder import find_calibration, read_calibrated
 from .dna_rendering import is_dna_rendering, record_dna_rendering
 from .easymocap import is_easymocap, record_easymocap
 from .errors import CaptureError, MissingFileError
 from .mvhumannet import is_mvhumannet, record_mvhumannet
+from .neuman import is_neuman, record_neuman
 from .people_snapshot import is_people_snapshot, record_people_snapshot
 from .pictures import PictureConfig
 from .recording import ReadOptions, Recording, published_capture
@@ -29,6 +31,8 @@ KNOWN = {
     "ActorsHQ": "calibration.csv, rgbs",
     "PeopleSnapshot": "camera.pkl, masks.hdf5, reconstructed_poses.hdf5",
     "DNA-Rendering": "NAME.smc, NAME_annots.smc",
+    "NeuMan": "sparse, segmentations, alignments.npy",
+    "COLMAP or another calibration with a body": "sparse, transforms.json or Calib.toml, images, body_default.npz",
     "MVHumanNet": "camera_intrinsics.json, camera_extrinsics.json",
     "ZJU-MoCap, Human3.6M": "annots.npy, with new_params, smpl_params or params",
 }
@@ -41,6 +45,7 @@ PUBLISHED: tuple[tuple[Callable[[Path], bool], Callable[[Path], Recording]], ...
     (is_mvhumannet, record_mvhumannet),
     (is_people_snapshot, record_people_snapshot),
     (is_dna_rendering, record_dna_rendering),
+    (is_neuman, record_neuman),
 )
 
 
@@ -76,6 +81,8 @@ def read_capture(
         return published_capture(recording, options)
     if (folder / "annots.npy").exists() or (folder / "cameras.json").exists():
         return read_zju_mocap(folder, pose_from_local_ref=pose_from_local_ref, rigs=rigs, options=options)
+    if (calibration := find_calibration(folder)) is not None:
+        return read_calibrated(folder, calibration, pose_from_local_ref=pose_from_local_ref, rigs=rigs, options=options)
     known = "; ".join(f"{files} ({name})" for name, files in KNOWN.items())
     raise CaptureError(folder, f"is no capture that avatar reads; expected {known}")
 

@@ -44,6 +44,7 @@ class SmplPoses:
         hands: coefficients of the model's principal hand poses, left and right, or rotation vectors of their fifteen
             joints, to which the model's mean pose is to be added (smplx's ``flat_hand_mean=False``); they go in place
             of the fingers' ``turns``. None where ``turns`` say it all.
+        moves: rigid transforms that the body of each time step goes through in the end; none for most sets.
     """
 
     rig: str
@@ -52,6 +53,7 @@ class SmplPoses:
     offsets: Float[np.ndarray, "f 3"]
     placement: Placement
     hands: Float[np.ndarray, "f 2 c"] | None = None
+    moves: Float[np.ndarray, "f 4 4"] | None = None
 
     @classmethod
     def checked(
@@ -64,6 +66,7 @@ class SmplPoses:
         offsets: np.ndarray,
         placement: Placement,
         hands: np.ndarray | None = None,
+        moves: np.ndarray | None = None,
     ) -> "SmplPoses":
         """Poses of the file ``path``, ``turns`` of any shape that starts with the frames.
 
@@ -73,9 +76,9 @@ class SmplPoses:
         if turns.size != frames * joints * 3 or frames < 1:
             found = f"{turns.size} numbers for {frames} frames"
             raise CaptureError(path, f"expected rotation vectors of {joints} joints, got {found}; is it {rig}?")
-        curls = np.zeros(0) if hands is None else hands
-        for name, values in ("shape", betas), ("pose", turns), ("place", offsets), ("hands", curls):
-            if not (np.abs(values) < LARGEST).all():
+        given = {"shape": betas, "pose": turns, "place": offsets, "hands": hands, "moves": moves}
+        for name, values in given.items():
+            if values is not None and not (np.abs(values) < LARGEST).all():
                 raise CaptureError(path, f"{name}: expected finite numbers below {LARGEST:g}; fit the body again")
         return cls(
             rig=rig,
@@ -84,6 +87,7 @@ class SmplPoses:
             offsets=offsets.astype(np.float64).reshape(frames, 3),
             placement=placement,
             hands=None if hands is None else hands.astype(np.float64).reshape(frames, 2, -1),
+            moves=moves,
         )
 
     @property
@@ -94,11 +98,14 @@ class SmplPoses:
 
     def parameters(self, pose_from_smpl: "PoseFromSmpl", house_from_world: Float[np.ndarray, "3 3"]) -> BodyParameters:
         """The poses in the house's world, which is the file's turned by ``house_from_world``."""
-        turn, poses = torch.from_numpy(house_from_world), pose_from_smpl(self)
-        root = quats_from_matrices(turn @ matrices_from_quats(poses.local_quats[:, :1].double()))
+        moves = np.eye(4)[None] if self.moves is None else self.moves
+        turns, steps = (torch.from_numpy(house_from_world @ part) for part in (moves[:, :3, :3], moves[:, :3, 3:]))
+        poses = pose_from_smpl(self)
+        root = quats_from_matrices(turns @ matrices_from_quats(poses.local_quats[:, 0].double()))
+        places = turns @ poses.root_position_world.double()[..., None] + steps
         poses = Pose(
-            local_quats=torch.cat([root, poses.local_quats[:, 1:].double()], dim=1).float(),
-            root_position_world=(poses.root_position_world.double() @ turn.mT).float(),
+            local_quats=torch.cat([root[:, None], poses.local_quats[:, 1:].double()], dim=1).float(),
+            root_position_world=places.squeeze(-1).float(),
         )
         return BodyParameters(rig=self.rig, shape=self.shape, poses=poses)
 

@@ -121,6 +121,21 @@ def test_what_was_published_is_read(
             assert (read.image - expected.image).abs().max() < 0.25
 
 
+def test_human36m_has_the_same_layout(
+    drawn: Capture, tmp_path: Path, pose_from_smpl: Callable[[SmplPoses], Pose]
+) -> None:
+    """As Animatable NeRF has it: a subject's action, cameras called by their numbers, all but the last to train on."""
+    folder = write(drawn, tmp_path, "CoreView_392")
+    (tmp_path / "S9").mkdir()
+    folder = folder.rename(tmp_path / "S9" / "Posing")
+    capture = read_capture(folder, pose_from_smpl=pose_from_smpl)
+    assert (capture.name, capture.rig) == ("Posing", "smpl_neutral")
+    assert {name: split.camera_ids for name, split in capture.splits.items()} == {
+        "train_dense": (0, 1),
+        "test_novel_view": (2,),
+    }
+
+
 def test_without_the_body_model_pictures_are_still_read(drawn: Capture, tmp_path: Path) -> None:
     capture = read_capture(write(drawn, tmp_path, "CoreView_392"))
     assert (capture.rig, capture.poses.local_quats.shape) == ("none", (FRAMES, 0, 4))
