@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-MAX_MESSAGE = 1000
+MAX_MESSAGE = 500
 
 
 class CaptureError(ValueError):

@@ -22,20 +22,13 @@ from .wild_dynacap import is_wild_dynacap, record_wild_dynacap
 from .zju_mocap import read_zju_mocap
 from .zju_published import is_published_zju, record_zju
 
-# How each format is known, for the one who looks for his folder's.
-KNOWN = {
-    "avatar's own": "annots.npy or cameras.json, with body_default.npz",
-    "EasyMocap": "intri.yml, extri.yml, images",
-    "WildDynaCap, DynaCap": "cameras.calibration, videos",
-    "AvatarReX, THuman4.0": "calibration_full.json or calibration.json, smpl_params.npz",
-    "ActorsHQ": "calibration.csv, rgbs",
-    "PeopleSnapshot": "camera.pkl, masks.hdf5, reconstructed_poses.hdf5",
-    "DNA-Rendering": "NAME.smc, NAME_annots.smc",
-    "NeuMan": "sparse, segmentations, alignments.npy",
-    "COLMAP or another calibration with a body": "sparse, transforms.json or Calib.toml, images, body_default.npz",
-    "MVHumanNet": "camera_intrinsics.json, camera_extrinsics.json",
-    "ZJU-MoCap, Human3.6M": "annots.npy, with new_params, smpl_params or params",
-}
+# What a folder is known by, for the one who looks for his.
+KNOWN = (
+    "annots.npy or cameras.json (ours, ZJU-MoCap, Human3.6M), intri.yml (EasyMocap), "
+    "cameras.calibration (WildDynaCap), calibration_full.json or calibration.json (AvatarReX, THuman4.0), "
+    "calibration.csv (ActorsHQ), camera_extrinsics.json (MVHumanNet), masks.hdf5 (PeopleSnapshot), *_annots.smc (DNA-Rendering), "
+    "segmentations (NeuMan), body_default.npz with images and sparse, transforms.json or Calib.toml"
+)
 PUBLISHED: tuple[tuple[Callable[[Path], bool], Callable[[Path], Recording]], ...] = (
     (is_published_zju, record_zju),
     (is_easymocap, record_easymocap),
@@ -83,8 +76,7 @@ def read_capture(
         return read_zju_mocap(folder, pose_from_local_ref=pose_from_local_ref, rigs=rigs, options=options)
     if (calibration := find_calibration(folder)) is not None:
         return read_calibrated(folder, calibration, pose_from_local_ref=pose_from_local_ref, rigs=rigs, options=options)
-    known = "; ".join(f"{files} ({name})" for name, files in KNOWN.items())
-    raise CaptureError(folder, f"is no capture that avatar reads; expected {known}")
+    raise CaptureError(folder, f"is no capture that avatar reads; expected {KNOWN}")
 
 
 def _published(folder: Path) -> Recording | None:

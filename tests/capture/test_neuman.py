@@ -21,7 +21,7 @@ def random_rigid(seed: int) -> np.ndarray:
     """A turn and a step."""
     generator = np.random.default_rng(seed)
     transform = np.eye(4)
-    transform[:3, :3] = Rotation.random(random_state=seed).as_matrix()
+    transform[:3, :3] = Rotation.from_rotvec(generator.normal(size=3)).as_matrix()
     transform[:3, 3] = generator.normal(size=3)
     return transform
 

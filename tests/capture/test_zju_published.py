@@ -194,7 +194,7 @@ def test_turned_roots_of_poses_are_refused(drawn: Capture, tmp_path: Path) -> No
         read_capture(folder)
 
 
-@pytest.mark.parametrize("name", LAYOUTS)
+@pytest.mark.parametrize("name", ["CoreView_313", "my_377"])
 def test_damage_ends_in_one_line_or_does_no_harm(
     drawn: Capture,
     tmp_path: Path,
