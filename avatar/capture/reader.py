@@ -26,8 +26,8 @@ from .zju_published import is_published_zju, record_zju
 KNOWN = (
     "annots.npy or cameras.json (ours, ZJU-MoCap, Human3.6M), intri.yml (EasyMocap), "
     "cameras.calibration (WildDynaCap), calibration_full.json or calibration.json (AvatarReX, THuman4.0), "
-    "calibration.csv (ActorsHQ), camera_extrinsics.json (MVHumanNet), masks.hdf5 (PeopleSnapshot), *_annots.smc (DNA-Rendering), "
-    "segmentations (NeuMan), body_default.npz with images and sparse, transforms.json or Calib.toml"
+    "calibration.csv (ActorsHQ), camera_extrinsics.json (MVHumanNet), masks.hdf5 (PeopleSnapshot), "
+    "*_annots.smc (DNA-Rendering), segmentations (NeuMan), body_default.npz with images and sparse, transforms.json or Calib.toml"
 )
 PUBLISHED: tuple[tuple[Callable[[Path], bool], Callable[[Path], Recording]], ...] = (
     (is_published_zju, record_zju),

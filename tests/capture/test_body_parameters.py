@@ -197,6 +197,8 @@ def test_the_exact_body_is_preferred_where_its_rig_is_ours(tmp_path: Path) -> No
     assert find_body(tmp_path, ("anny", "cmu_mb")).name == "body_default.npz"
     save(tmp_path / "body.npz", exact_arrays())
     assert find_body(tmp_path, ("anny", "cmu_mb")).name == "body.npz"
+    assert find_body(tmp_path, ("anny",)).name == "body.npz", "there is no other"
+    save(tmp_path / "body_default.npz", anny_arrays())
     assert find_body(tmp_path, ("anny",)).name == "body_default.npz"
     save(tmp_path / "body.npz", {"betas": np.zeros(10)})
     assert find_body(tmp_path, ("anny", "cmu_mb")).name == "body_default.npz"
