@@ -27,7 +27,8 @@ KNOWN = (
     "annots.npy or cameras.json (ours, ZJU-MoCap, Human3.6M), intri.yml (EasyMocap), "
     "cameras.calibration (WildDynaCap), calibration_full.json or calibration.json (AvatarReX, THuman4.0), "
     "calibration.csv (ActorsHQ), camera_extrinsics.json (MVHumanNet), masks.hdf5 (PeopleSnapshot), "
-    "*_annots.smc (DNA-Rendering), segmentations (NeuMan), body_default.npz with images and sparse, transforms.json or Calib.toml"
+    "*_annots.smc (DNA-Rendering), segmentations (NeuMan), "
+    "body_default.npz with images and sparse, transforms.json or Calib.toml"
 )
 PUBLISHED: tuple[tuple[Callable[[Path], bool], Callable[[Path], Recording]], ...] = (
     (is_published_zju, record_zju),
