@@ -80,13 +80,13 @@ def _read_hierarchy(name: str, words: Iterator[str]) -> list[_Joint]:
     for word in words:
         match word.upper():
             case "ROOT" | "JOINT" | "END" as kind:
+                _check_nesting(name, open_joints)
                 joint = _Joint(name=_joint_name(words), parent=-1, is_end=kind == "END")
                 if open_joints:
                     joint.parent = joints.index(open_joints[-1])
                 joints += [] if joint.is_end else [joint]
                 open_joints.append(joint)
                 checked_size(name, 1, len(joints))
-                _check_nesting(name, open_joints)
             case "}" if open_joints:
                 open_joints.pop()
             case "OFFSET" if open_joints:
@@ -101,9 +101,9 @@ def _read_hierarchy(name: str, words: Iterator[str]) -> list[_Joint]:
 
 
 def _check_nesting(name: str, open_joints: list[_Joint]) -> None:
-    if len(open_joints) > MAX_DEPTH:
+    if len(open_joints) >= MAX_DEPTH:
         raise MotionError(name, f"nests joints deeper than {MAX_DEPTH}")
-    if any(joint.is_end for joint in open_joints[:-1]):
+    if open_joints and open_joints[-1].is_end:
         raise MotionError(name, "has a joint within an end site")
 
 

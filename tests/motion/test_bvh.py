@@ -66,6 +66,8 @@ def test_three_angles_make_a_product_from_left_to_right():
     [
         ("HIERARCHY", "HELLO", "HIERARCHY"),
         ("OFFSET 0 1 0", "OFFSET 0 1,5 0", "1,5"),
+        ("End Site\n", "End Site\n{ JOINT lost", "within an end site"),
+        ("JOINT L Knee", "End Site\n{ JOINT lost", "within an end site"),
         ("Frames: 2", "Frames: 3", "ends early"),
         ("Frames: 2", "Frames: 999999999", "at most"),
         ("Frame Time: .0083333", "Frame Time: 0", "Frame Time"),
