@@ -55,6 +55,7 @@ def capture_info(capture: Capture) -> CaptureInfo:
     splits = {
         name: SplitInfo(camera_ids=split.camera_ids, frame_ids=split.frame_ids)
         for name, split in capture.splits.items()
+        if len(split)
     }
     cameras = [_camera(camera) for camera in capture.cameras]
     return CaptureInfo(name=capture.name, cameras=cameras, num_frames=capture.num_frames, splits=splits)

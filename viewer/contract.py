@@ -73,7 +73,7 @@ class Metrics:
 
 @dataclass(frozen=True, kw_only=True)
 class LiveMessage:
-    """What a running fit has written since the last time."""
+    """What a running fit has written since the last time; first of all, which checkpoint is the newest."""
 
     kind: Literal["events", "checkpoint"]
     step: int

@@ -15,18 +15,21 @@ MOST_FOLLOWERS = 32
 
 
 class Watch:
-    """Looks at a run folder again and again; tells what has come since the last time."""
+    """Looks at a run folder again and again; tells what has come since the last time.
+
+    The newest checkpoint is told first: one may have come while the page was loading.
+    """
 
     def __init__(self, run: RunFolder) -> None:
         self._run, self._diary = run, run.diary().read()[1]
-        self._step = self._newest_step()
+        self._step: int | None = None
 
     def look(self) -> list[LiveMessage]:
         """New rows and a new checkpoint; most often nothing."""
         rows, self._diary = self._diary.read()
         messages = [LiveMessage(kind="events", step=last_step(rows), events=rows)] if rows else []
-        step, before = self._newest_step(), self._step
-        if step is not None and step != before:
+        step = self._newest_step()
+        if step is not None and step != self._step:
             self._step = step
             messages.append(LiveMessage(kind="checkpoint", step=step))
         return messages

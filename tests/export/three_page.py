@@ -1,8 +1,7 @@
 """A page with three.js in a headless Chromium: how other programs see our glTF files."""
 
-import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import cv2
@@ -12,13 +11,9 @@ import torch
 
 from avatar.export.axes import Y_UP_FROM_WORLD
 from avatar.structs import Camera
+from tools.benches.browser import chromium
 
 NODE_MODULES = Path(__file__).resolve().parents[2] / "viewer" / "node_modules"
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-FLAGS = [
-    *("--no-sandbox", "--no-first-run", "--disable-background-networking", "--disable-component-update"),
-    *("--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--ignore-gpu-blocklist"),
-]
 ORIGIN = "http://page.test"
 PAGE = """<!doctype html><title>glTF</title>
 <script type="importmap">{"imports": {"three": "/three/build/three.module.js", "three/": "/three/"}}</script>
@@ -93,9 +88,6 @@ def opened(path: Path) -> Iterator[ThreePage]:
     three = NODE_MODULES / "three"
     if not three.is_dir():
         pytest.skip("three.js is not installed: run `make node-tools`")
-    if CHROMIUM is None:
-        pytest.skip("no Chromium is installed")
-    playwright = pytest.importorskip("playwright.sync_api")
 
     def answer(route) -> None:
         place = route.request.url.removeprefix(ORIGIN)
@@ -108,8 +100,11 @@ def opened(path: Path) -> Iterator[ThreePage]:
         else:
             route.abort()
 
-    with playwright.sync_playwright() as browsers:
-        browser = browsers.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+    with ExitStack() as stack:
+        try:
+            browser = stack.enter_context(chromium())
+        except ImportError as error:
+            pytest.skip(str(error))
         page = browser.new_page()
         errors: list[str] = []
         page.on("pageerror", lambda error: errors.append(str(error)))
@@ -118,4 +113,3 @@ def opened(path: Path) -> Iterator[ThreePage]:
         page.wait_for_function("window.isReady", timeout=30_000)
         assert not errors, errors[0]
         yield ThreePage(page)
-        browser.close()

@@ -190,6 +190,8 @@ def test_a_running_fit_is_followed(port: int, runs: Path, monkeypatch: pytest.Mo
     run = runs / "dancer"
     (run / "events.jsonl").write_text('{"step": 5}\n{"st')
     with connect(f"ws://127.0.0.1:{port}/api/runs/dancer/live") as live:
+        # One may have come while the page was loading another.
+        assert json.loads(live.recv(5)) == {"kind": "checkpoint", "step": 10, "events": []}
         with (run / "events.jsonl").open("a") as file:
             file.write('ep": 10, "psnr": NaN, "note": "hm"}\n{"step": 15, "loss": 1e999, "psnr": 22.0}\n')
         rows = [{"step": 10, "note": "hm"}, {"step": 15, "psnr": 22.0}]

@@ -38,9 +38,12 @@ export interface StageApi {
   frame(): void;
   /** Draws one picture of any size after sorting by its exact depths: sRGB, rows from the top, RGBA. */
   picture(camera: CaptureCamera | null, width: number, height: number): Promise<ImageData>;
+  /** Leaves the canvas as it is meanwhile: pictures are wanted, and it would cost as much as they do. */
+  setPaused(isPaused: boolean): void;
   onStats(callback: (stats: StageStats) => void): void;
   /** What the user should know, such as that the GPU was lost; null once it is over. */
   onProblem(callback: (message: string | null) => void): void;
+  /** Frees all of it. What arrives later is ignored, and there are no more pictures. */
   dispose(): void;
 }
 
@@ -58,7 +61,7 @@ class Stage implements StageApi {
   private readonly floor: Floor;
   private readonly resizes: ResizeObserver;
   private person: Person | null = null;
-  private readonly retired: Person[] = []; // kept until the next is drawn, which then need not compile the same shaders
+  private retired: Person | null = null; // kept until another is drawn, which then need not compile the same shaders
   private pose: Pose | null = null;
   private shape: readonly number[] = [];
   private coverage: Float32Array | null = null;
@@ -73,6 +76,8 @@ class Stage implements StageApi {
   private hasNewView = false;
   private needsOrder = false;
   private pendingFrame = 0;
+  private isPaused = false;
+  private isOver = false;
   private readonly stats = new FrameStats();
   private tellProblem: (message: string | null) => void = (message) => message && console.error(message);
 
@@ -99,6 +104,7 @@ class Stage implements StageApi {
   }
 
   setScene(scene: Scene): void {
+    if (this.isOver) return;
     const isFirst = this.person === null;
     this.retirePerson();
     const person = new Person(this.renderer, scene, (sortMs) => {
@@ -175,6 +181,11 @@ class Stage implements StageApi {
     return new Promise((resolve) => resolve(this.pictureNow(camera, width, height)));
   }
 
+  setPaused(isPaused: boolean): void {
+    this.isPaused = isPaused;
+    this.changeView();
+  }
+
   onStats(callback: (stats: StageStats) => void): void {
     this.stats.tell = callback;
   }
@@ -184,6 +195,7 @@ class Stage implements StageApi {
   }
 
   dispose(): void {
+    this.isOver = true;
     cancelAnimationFrame(this.pendingFrame);
     this.canvas.removeEventListener("webglcontextlost", this.onLost);
     this.canvas.removeEventListener("webglcontextrestored", this.onRestored);
@@ -193,15 +205,18 @@ class Stage implements StageApi {
     this.disposeRetired();
     this.floor.dispose();
     this.renderer.dispose();
+    this.renderer.forceContextLoss(); // browsers give a page only a few
   }
 
   private retirePerson(): void {
-    if (this.person) this.retired.push(this.person);
+    if (this.retired) this.person?.dispose(); // it was never drawn: pages in the background draw nothing
+    else this.retired = this.person;
     this.person = null;
   }
 
   private disposeRetired(): void {
-    for (const person of this.retired.splice(0)) person.dispose();
+    this.retired?.dispose();
+    this.retired = null;
   }
 
   /** Something moved: what is in the picture has to be worked out again. */
@@ -211,7 +226,7 @@ class Stage implements StageApi {
   }
 
   private invalidate(): void {
-    this.pendingFrame ||= requestAnimationFrame(this.drawFrame);
+    if (!this.isOver && !this.isPaused) this.pendingFrame ||= requestAnimationFrame(this.drawFrame);
   }
 
   private poseNow(): void {
@@ -223,7 +238,7 @@ class Stage implements StageApi {
 
   private readonly drawFrame = (): void => {
     this.pendingFrame = 0;
-    if (this.renderer.getContext().isContextLost()) return;
+    if (this.isPaused || this.renderer.getContext().isContextLost()) return;
     const start = performance.now();
     this.navigation.update();
     this.fitCanvas();
@@ -265,6 +280,7 @@ class Stage implements StageApi {
 
   private pictureNow(camera: CaptureCamera | null, width: number, height: number): ImageData {
     const { person } = this;
+    if (this.isOver) throw new Error("The run was closed.");
     const most = this.renderer.capabilities.maxTextureSize;
     if (Math.max(width, height) > most) throw new Error(`A picture can have ${most} pixels a side here, not more.`);
     if (this.renderer.getContext().isContextLost()) throw new Error(LOST);

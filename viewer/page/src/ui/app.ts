@@ -12,6 +12,7 @@ const MEGABYTE = 1e6;
 
 export class App {
   private close: (() => void) | null = null;
+  private latest = 0; // of all attempts: what an earlier one still finds is not shown any more
 
   constructor(
     private readonly root: HTMLElement,
@@ -28,22 +29,24 @@ export class App {
       this.fail(what, "Use a current Chrome, Edge, Firefox or Safari and switch on hardware acceleration.", null);
       return;
     }
-    await this.attempt(async () => {
+    await this.attempt(async (isLatest) => {
       this.wait("Looks for runs…");
       const runs = await this.source.runs();
+      if (!isLatest()) return;
       const asked = readPlace().run;
       const run = runs.find(({ name }) => name === asked) ?? (runs.length === 1 && asked === null ? runs[0] : null);
-      if (run) await this.open(run, runs);
+      if (run) await this.open(run, runs, isLatest);
       else this.choose(runs, asked);
     });
   }
 
-  private async open(run: RunInfo, runs: readonly RunInfo[]): Promise<void> {
+  private async open(run: RunInfo, runs: readonly RunInfo[], isLatest: () => boolean): Promise<void> {
     if (run.problem !== null) {
       this.fail(`${run.name} cannot be shown.`, run.problem, ["All runs", () => this.choose(runs, null)]);
       return;
     }
     const opened = await this.load(run);
+    if (!isLatest()) return;
     const canvas = el("canvas", {
       class: "stage",
       tabindex: 0,
@@ -51,6 +54,7 @@ export class App {
       "aria-label": `${run.name}, a person in 3D`,
     });
     this.leave();
+    document.title = `${run.name} · avatar`;
     this.close = showViewer({
       root: this.root,
       canvas,
@@ -93,7 +97,7 @@ export class App {
       const facts = [run.capture, run.recipe, run.step ? `step ${run.step.toLocaleString("en")}` : null];
       const gaussians = run.numGaussians ? `${run.numGaussians.toLocaleString("en")} Gaussians` : null;
       const text = run.problem ?? [...facts, gaussians].filter(Boolean).join(" · ");
-      const row = button("", () => void this.attempt(() => this.open(run, runs)), { class: "row" });
+      const row = button("", () => void this.attempt((isLatest) => this.open(run, runs, isLatest)), { class: "row" });
       row.append(el("span", {}, run.name, run.isFitting ? el("span", { class: "badge" }, "fitting") : null));
       row.append(el("small", { class: run.problem ? "problem" : "" }, text));
       return row;
@@ -103,10 +107,13 @@ export class App {
     this.card(el("h1", {}, "Runs"), gone, rows.length ? el("div", { class: "list" }, ...rows) : none);
   }
 
-  private async attempt(action: () => Promise<void>): Promise<void> {
+  private async attempt(action: (isLatest: () => boolean) => Promise<void>): Promise<void> {
+    const turn = ++this.latest;
+    const isLatest = (): boolean => turn === this.latest;
     try {
-      await action();
+      await action(isLatest);
     } catch (error) {
+      if (!isLatest()) return;
       console.warn(error);
       const why = error instanceof Error ? error.message : String(error);
       this.fail("That did not work.", why, ["Try again", () => void this.start()]);
@@ -123,6 +130,7 @@ export class App {
 
   private card(...children: (Node | null)[]): void {
     this.leave();
+    document.title = "avatar";
     const brand = el("p", { class: "brand" }, icon("frame"), "avatar");
     this.root.replaceChildren(el("main", { class: "opening" }, brand, el("div", { class: "card" }, ...children)));
   }

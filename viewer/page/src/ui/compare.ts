@@ -12,6 +12,7 @@ interface Pair extends Comparison {
   readonly ours: ImageData;
   readonly truth: ImageData;
   readonly box: Box;
+  readonly facts: string;
 }
 
 interface Box {
@@ -46,6 +47,7 @@ export class Compare {
     this.frame = this.frameIds[0];
     session.on("time", () => this.followPlayer());
     session.on("playing", () => session.player.isPlaying && this.isOfPictures && this.setHow("live"));
+    session.on("recording", () => this.isOfPictures && this.setHow("live"));
     session.on("look", () => this.refresh());
     session.on("scene", () => this.refresh());
     session.on("shape", () => this.refresh());
@@ -92,7 +94,9 @@ export class Compare {
     const has = (split: string): boolean =>
       splits[split].cameraIds.includes(id) && (frame === null || splits[split].frameIds.includes(frame));
     const split = [this.split, ...Object.keys(splits)].find(has);
-    if (split) [this.split, this.cameraId] = [split, id];
+    if (!split) return;
+    [this.split, this.cameraId] = [split, id];
+    this.frame = frame ?? this.frameIds[0];
   }
 
   setSplit(split: string): void {
@@ -181,7 +185,10 @@ export class Compare {
     session.hold(pose);
     const ours = await session.withoutOverlays(() => session.stage.picture(camera, truth.width, truth.height));
     const whole = { x: 0, y: 0, width: truth.width, height: truth.height };
-    return { ours, truth, box: this.isCropped ? around(mask, whole) : whole, ...compared(ours, truth, mask) };
+    const found = compared(ours, truth, mask);
+    const person = found.mask === null ? "no person in view" : `person ${found.mask.toFixed(2)} dB`;
+    const facts = `PSNR ${person} · whole ${found.whole.toFixed(2)} dB · ${camera.name} · frame ${frame}`;
+    return { ours, truth, box: this.isCropped ? around(mask, whole) : whole, facts, ...found };
   }
 
   private draw(): void {
@@ -190,14 +197,12 @@ export class Compare {
       this.element.replaceChildren(el("p", { class: "message" }, "Draws…"));
       return;
     }
-    const { ours, truth, box, errors, mask, whole } = this.pair;
+    const { ours, truth, box, errors, facts } = this.pair;
     const pictures = {
       wipe: () => [this.wiped(cut(ours, box), cut(truth, box))],
       side: () => [captioned("Avatar", cut(ours, box)), captioned("Capture", cut(truth, box))],
       error: () => [captioned("Error", cut(errorPicture(errors, ours.width, ours.height), box)), colorBar()],
     }[this.how as "wipe" | "side" | "error"]();
-    const person = mask === null ? "no person in view" : `person ${mask.toFixed(2)} dB`;
-    const facts = `PSNR ${person} · whole ${whole.toFixed(2)} dB · ${this.camera.name} · frame ${this.frame}`;
     const frame = el("div", { class: `pictures ${this.how}` }, ...pictures);
     frame.style.setProperty("--ratio", String(box.width / box.height));
     this.element.replaceChildren(el("div", { class: "room" }, frame), el("p", { class: "facts" }, facts));

@@ -95,6 +95,11 @@ export class Player {
     }
   }
 
+  setRepeat(repeat: Repeat): void {
+    this.seek(this.timeS); // the way back is one of going to and fro only
+    this.repeat = repeat;
+  }
+
   pose(): Pose | null {
     return this.motion && poseAt(this.motion, this.timeS);
   }

@@ -10,6 +10,7 @@ import { fromAngles, quatAt, type Angles } from "./rotations";
 export type Change =
   | "time"
   | "playing"
+  | "recording"
   | "motion"
   | "motions"
   | "look"
@@ -72,6 +73,8 @@ export class Session {
   private readonly listeners = new Map<Change, (() => void)[]>();
   private silence = 0;
   private coverage: Promise<Float32Array | null> | null = null;
+  private wantedMotion: string | null = null;
+  private hearing: Promise<void> = Promise.resolve();
 
   constructor(
     readonly stage: StageApi,
@@ -121,8 +124,12 @@ export class Session {
     return found;
   }
 
+  /** Loads and starts it, unless another one was chosen meanwhile. */
   async chooseMotion(id: string): Promise<void> {
-    this.player.start(await this.motion(id));
+    this.wantedMotion = id;
+    const motion = await this.motion(id);
+    if (this.wantedMotion !== id) return;
+    this.player.start(motion);
     this.motionId = id;
     this.tell("motion");
     this.showPose();
@@ -141,7 +148,7 @@ export class Session {
   }
 
   setPlaying(isPlaying: boolean): void {
-    this.player.isPlaying = isPlaying && this.player.motion !== null;
+    this.player.isPlaying = isPlaying && this.player.durationS > 0;
     if (isPlaying && this.player.repeat === "once" && this.player.timeS >= this.player.durationS) this.player.seek(0);
     this.tell("playing");
   }
@@ -191,7 +198,10 @@ export class Session {
 
   private async needCoverage(): Promise<void> {
     this.coverage ??= this.source.coverage(this.run.name);
-    const values = await this.coverage;
+    const values = await this.coverage.catch((error: unknown) => {
+      this.coverage = null; // another try may go better
+      throw error;
+    });
     this.stage.setCoverage(values);
     if (!values) this.say("This run has no capture beside it, so it is not known which cameras see what", true);
   }
@@ -253,13 +263,21 @@ export class Session {
   /** Hears of a running fit until the returned function is called. */
   follow(): () => void {
     this.setFitting(this.run.isFitting);
-    return this.source.follow(this.run.name, (message) => void this.attempt(() => this.heard(message)));
+    const unfollow = this.source.follow(this.run.name, (message) => {
+      this.hearing = this.hearing.then(() => this.attempt(() => this.heard(message))); // one after the other
+    });
+    return () => {
+      unfollow();
+      clearTimeout(this.silence);
+    };
   }
 
   private async heard(message: LiveMessage): Promise<void> {
-    this.events.push(...message.events);
-    this.setFitting(true);
-    this.tell("events");
+    if (message.kind === "events") {
+      this.events.push(...message.events);
+      this.setFitting(true);
+      this.tell("events");
+    }
     if (message.kind !== "checkpoint" || message.step === this.run.step) return;
     const scene = await this.source.scene(this.run.name);
     this.loaded.forEach((_, id) => id.startsWith("dropped:") || this.loaded.delete(id));
@@ -282,7 +300,9 @@ export class Session {
   }
 
   private async refreshMotion(): Promise<void> {
-    if (this.motionId) this.player.motion = await this.motion(this.motionId);
+    const id = this.motionId;
+    const motion = id && (await this.motion(id));
+    if (motion && id === this.motionId) this.player.motion = motion;
     this.showPose();
   }
 }

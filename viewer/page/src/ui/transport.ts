@@ -25,9 +25,7 @@ export function transport(session: Session): HTMLElement {
     "Repeat",
     REPEATS.map(([value, , label]) => [value, label] as const),
     player.repeat,
-    (value) => {
-      player.repeat = value;
-    },
+    (value) => player.setRepeat(value),
   );
   repeat.element.querySelectorAll("label").forEach((label, i) => {
     label.title = REPEATS[i][2];

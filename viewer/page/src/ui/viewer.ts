@@ -34,7 +34,8 @@ export function showViewer({ root, canvas, makeSession, toRuns }: Frame): () => 
   const over = new AbortController();
   const { status, say } = statusLine();
   const session = makeSession(say);
-  const compare = session.capture && new Compare(session, session.capture);
+  const { capture } = session;
+  const compare = capture && Object.keys(capture.splits).length > 0 ? new Compare(session, capture) : null;
   const panel = panelOf(session, compare);
   const togglePanel = (): void => {
     panelButton.setAttribute("aria-expanded", String(!document.body.classList.toggle("without-panel")));
@@ -56,7 +57,7 @@ export function showViewer({ root, canvas, makeSession, toRuns }: Frame): () => 
   acceptDrops(session, over.signal);
   listen(keys, over.signal);
   play(session, over.signal);
-  remember(session, compare);
+  remember(session, compare, over.signal);
   session.setLook({ mode: modesOf(session.source).find(([mode]) => mode === readPlace().mode)?.[0] ?? "splats" });
   session.stage.onProblem((message) => (message === null ? say("") : say(message, true)));
   const unfollow = session.follow();
@@ -148,8 +149,9 @@ function play(session: Session, signal: AbortSignal): void {
   requestAnimationFrame(tick);
 }
 
-function remember(session: Session, compare: Compare | null): void {
+function remember(session: Session, compare: Compare | null, signal: AbortSignal): void {
   const write = (): void => {
+    if (signal.aborted) return;
     const { player, motionId } = session;
     const isKept = motionId !== null && !motionId.startsWith("dropped:");
     const isComparing = compare !== null && compare.how !== "off";

@@ -21,11 +21,17 @@ export function motionPanel(session: Session): HTMLElement {
       const facts = `${numFrames} frames · ${Number(frameRateHz.toFixed(2))} Hz`;
       const choose = (): void =>
         void session.attempt(() => session.chooseMotion(id).then(() => session.setPlaying(true)));
-      const row = button(name, choose, { class: "row", "aria-pressed": id === session.motionId ? "true" : "false" });
+      const row = button(name, choose, { class: "row", "data-motion": id });
       row.append(el("small", {}, facts));
       return row;
     });
     list.replaceChildren(...(rows.length ? rows : [el("p", { class: "hint" }, "No motion yet: drop a file.")]));
+    showChosen();
+  };
+  const showChosen = (): void => {
+    for (const row of list.querySelectorAll<HTMLElement>("[data-motion]")) {
+      row.setAttribute("aria-pressed", String(row.dataset.motion === session.motionId));
+    }
   };
   const showNotes = (): void => {
     const lines = session.player.motion?.notes ?? [];
@@ -37,7 +43,7 @@ export function motionPanel(session: Session): HTMLElement {
     );
   };
   session.on("motions", showList);
-  session.on("motion", showList);
+  session.on("motion", showChosen);
   session.on("motion", showNotes);
   showList();
 

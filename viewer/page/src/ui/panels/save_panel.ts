@@ -56,7 +56,9 @@ function video(session: Session): Node[] {
   const progress = el("div", { class: "progress", hidden: true }, bar, count, cancel);
   const record = async (): Promise<void> => {
     stop = new AbortController();
+    session.tell("recording");
     [save.hidden, progress.hidden] = [true, false];
+    cancel.focus();
     try {
       await recorded(session, clipOf(session, shot, lines), stop.signal, (done, all) => {
         bar.value = done / all;
@@ -79,6 +81,7 @@ async function recorded(
   const { player } = session;
   const [wasPlaying, timeS] = [player.isPlaying, player.timeS];
   session.setPlaying(false);
+  session.stage.setPaused(true);
   try {
     onProgress(0, clip.numFrames);
     const file = await encodeMp4(clip, (done) => onProgress(done, clip.numFrames), signal);
@@ -88,6 +91,7 @@ async function recorded(
     if (!signal.aborted) throw error;
     session.say("The video was cancelled");
   } finally {
+    session.stage.setPaused(false);
     session.seek(timeS);
     session.setPlaying(wasPlaying);
   }

@@ -58,7 +58,7 @@ function chart(curve: Curve, events: readonly Event[]): HTMLElement | null {
   const [low, high, last] = [Math.min(...ys), Math.max(...ys), ys[ys.length - 1]];
   const scaled = (y: number): number => (curve.isLog ? Math.log(Math.max(y, 1e-12)) : y);
   const span = scaled(high) - scaled(low) || 1;
-  const end = found[found.length - 1][0];
+  const end = found[found.length - 1][0] || 1;
   const place = ([x, y]: [number, number]): string =>
     `${((x / end) * WIDTH).toFixed(1)},${(HEIGHT - 4 - ((scaled(y) - scaled(low)) / span) * (HEIGHT - 8)).toFixed(1)}`;
   const picture = `<svg viewBox="0 0 ${WIDTH} ${HEIGHT}" preserveAspectRatio="none" role="img"
