@@ -6,6 +6,7 @@ Pictures of the way are kept in the folder that AVATAR_ARTEFACTS names.
 import io
 import os
 import re
+import shutil
 import zipfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -226,12 +227,17 @@ def test_a_dropped_motion_plays_and_is_kept(browser: Any, address: str, artefact
         page.get_by_text("Save", exact=True).click()
         page.get_by_label("Lines").select_option("480")
         page.get_by_label("Speed").select_option("4")
+        page.get_by_text("Compare", exact=True).click()
+        page.get_by_text("Wipe", exact=True).click()
+        page.locator(".compare:not([aria-busy]) .stack").wait_for()
         video = kept(page, page.get_by_role("button", name="Save a video"), artefacts / "jumping_jacks.mp4")
         with av.open(video) as container:
             pictures = [picture.to_ndarray(format="rgb24") for picture in container.decode(video=0)]
         assert len(pictures) == round(95 / 4)
         assert pictures[0].shape[0] == 480
+        # It shows the motion, not the captured pose that was compared.
         assert np.abs(pictures[0].astype(float) - pictures[12]).mean() > 0.2
+        page.keyboard.press("Escape")
         page.get_by_text("Only the person").click()
         still = kept(page, page.get_by_role("button", name="Save a picture"), artefacts / "still.png")
         picture = cv2.imread(str(still), cv2.IMREAD_UNCHANGED)
@@ -299,6 +305,61 @@ def test_keys_lead_everywhere_on_a_phone_too(browser: Any, address: str, artefac
             "control.getAttribute('aria-label') || control.textContent.trim())",
             unnamed,
         )
+
+
+def test_an_orbit_has_the_whole_person_all_around(browser: Any, address: str, artefacts: Path) -> None:
+    still = "#run=dancer&motion=fitted&frame=0"
+    with opened(browser, address + still, viewport={"width": 640, "height": 420}) as page:
+        playwright.expect(page.get_by_text("frame 0")).to_be_attached()
+        page.keyboard.press("g")
+        page.evaluate(
+            """() => {
+                const { stage } = avatarStage, picture = stage.picture.bind(stage);
+                let [count, last] = [0, null]; // one picture of twenty is enough, and faster
+                stage.picture = (...seen) => (count++ % 20 ? last : (last = picture(...seen)));
+            }"""
+        )
+        page.get_by_text("Save", exact=True).click()
+        page.get_by_label("Lines").select_option("480")
+        page.get_by_text("Orbit", exact=True).click()
+        video = kept(page, page.get_by_role("button", name="Save a video"), artefacts / "orbit.mp4")
+    with av.open(video) as container:
+        pictures = np.stack([picture.to_ndarray(format="gray") for picture in container.decode(video=0)])
+    assert len(pictures) == 6 * 30
+    seen = pictures > 40
+    for margin in (seen[:, :8], seen[:, -8:], seen[..., :8], seen[..., -8:]):
+        assert not margin.any()
+    heights = seen.any(axis=2).sum(axis=1)
+    assert 0.55 * 480 < heights.min() <= heights.max() < 0.95 * 480
+
+
+def test_what_comes_late_is_not_shown_and_what_came_meanwhile_is(browser: Any, fitted: Path, tmp_path: Path) -> None:
+    for name in ("dancer", "twin"):
+        shutil.copytree(fitted / "dancer", tmp_path / name)
+    app, expect = create_app(Viewer(ViewConfig(runs=tmp_path)), DoorConfig(), built_page()), playwright.expect
+    with listening(app) as port, opened(browser, "about:blank") as page:
+        late: list[Any] = []
+        page.route("**/dancer/scene", lambda route: late.append(route))
+        page.goto(f"http://127.0.0.1:{port}/#run=dancer")
+        expect(page.get_by_text("Asks for the avatar")).to_be_visible()
+        (checkpoint,) = (tmp_path / "twin").glob("checkpoint-*")
+        with page.expect_request("**/twin/scene"):
+            page.evaluate("location.hash = 'run=twin'")
+        checkpoint.rename(checkpoint.with_name("checkpoint-0000090"))
+        expect(page.get_by_role("heading", level=1)).to_have_text("twin")
+        expect(page.get_by_text("step 90", exact=False).first).to_be_visible()
+        late.pop().continue_()
+        page.wait_for_load_state("networkidle")
+        expect(page.get_by_role("heading", level=1)).to_have_text("twin")
+
+        rows = JUMPING_JACKS.read_text().splitlines()
+        start = next(i for i, row in enumerate(rows) if row.startswith("Frames:"))
+        drop(page, {"still.bvh": "\n".join([*rows[:start], "Frames: 1", *rows[start + 1 : start + 3], ""]).encode()})
+        expect(page.get_by_text("Plays still.bvh")).to_be_visible()
+        expect(page.get_by_role("button", name="Play", exact=True)).to_be_visible()  # one frame does not
+        page.get_by_role("button", name="All runs").click()
+        page.wait_for_timeout(500)
+        assert page.evaluate("location.hash") == ""
 
 
 def test_what_is_not_there_is_said(browser: Any, address: str, artefacts: Path) -> None:

@@ -2,7 +2,7 @@
 
 import type { Pose, Scene } from "../data/scene";
 import type { CaptureCamera } from "../data/source";
-import { matrixOf } from "../pose/kinematics";
+import { jointRows, matrixOf, moved } from "../pose/kinematics";
 import type { Color, Session } from "./session";
 
 /** How large a picture of what is seen is, of so many lines: as wide as the stage, or as the capture's camera. */
@@ -51,16 +51,46 @@ export async function pngOf(picture: ImageData): Promise<Blob> {
 
 type Point = readonly [number, number, number];
 const FIELD_OF_VIEW = (30 * Math.PI) / 180;
-const ROOM = 1.25; // around the joints: hands, hair, and some air
+const ROOM = 1.1;
+const FLESH_M = 0.15; // around the joints: hands, feet, hair
 const HEIGHT_OF_EYE = 0.12; // of the distance
 
-/** A camera on a circle around the person, at a share of a turn from where it looks. */
-export function orbitCamera(scene: Scene, pose: Pose, turn: number, width: number, height: number): CaptureCamera {
-  const { center, radius } = aroundPerson(scene, pose);
+/** What a camera goes around: `radius` has the person in all poses wherever the camera is; `angle` is their front. */
+export interface Orbit {
+  readonly radius: number;
+  /** Of the middle of the person, metres. */
+  readonly height: number;
+  readonly angle: number;
+}
+
+/** The orbit of some poses, from the front of the first. */
+export function orbitOf({ parents, jointsRest }: Scene, poses: readonly Pose[]): Orbit {
+  const places = poses.flatMap(({ localQuats, rootPosition }) => {
+    const rows = jointRows({ parents, jointsRest }, localQuats, [0, 0, rootPosition[2]]);
+    return parents.map((_, joint) => moved(rows, joint, jointsRest, joint));
+  });
+  const zs = places.map(([, , z]) => z);
+  const height = (Math.min(...zs) + Math.max(...zs)) / 2;
+  const root = matrixOf(poses[0].localQuats);
+  return {
+    radius: Math.max(...places.map(([x, y, z]) => Math.hypot(x, y, z - height))) + FLESH_M,
+    height,
+    angle: Math.atan2(-root[4], -root[1]), // bodies at rest face -Y
+  };
+}
+
+/** A camera on the orbit around a root, which it follows over the floor, at a share of a turn from the front. */
+export function orbitCamera(
+  orbit: Orbit,
+  root: ArrayLike<number>,
+  turn: number,
+  width: number,
+  height: number,
+): CaptureCamera {
+  const center: Point = [root[0], root[1], orbit.height];
   const shorter = Math.min(1, width / height);
-  const distance = (radius * ROOM) / Math.tan(FIELD_OF_VIEW / 2) / shorter;
-  const root = matrixOf(pose.localQuats);
-  const angle = 2 * Math.PI * turn + Math.atan2(-root[4], -root[1]); // bodies at rest face -Y
+  const distance = (orbit.radius * ROOM) / Math.sin(FIELD_OF_VIEW / 2) / shorter;
+  const angle = 2 * Math.PI * turn + orbit.angle;
   const away: Point = [Math.cos(angle), Math.sin(angle), HEIGHT_OF_EYE];
   const eye = center.map((value, axis) => value + distance * away[axis]) as unknown as Point;
   const forward = unit(center.map((value, axis) => value - eye[axis]) as unknown as Point);
@@ -75,14 +105,6 @@ export function orbitCamera(scene: Scene, pose: Pose, turn: number, width: numbe
     intrinsicsPx: [focal, 0, width / 2, 0, focal, height / 2, 0, 0, 1],
     cameraFromWorld: [...rows.flat(), 0, 0, 0, 1],
   };
-}
-
-function aroundPerson(scene: Scene, pose: Pose): { center: Point; radius: number } {
-  const rest = scene.jointsRest;
-  const zs = rest.filter((_, i) => i % 3 === 2);
-  const [low, high] = [Math.min(...zs), Math.max(...zs)];
-  const [x, y, z] = pose.rootPosition;
-  return { center: [x, y, z + (low + high) / 2 - rest[2]], radius: (high - low) / 2 };
 }
 
 const dot = (a: Point, b: Point): number => a[0] * b[0] + a[1] * b[1] + a[2] * b[2];

@@ -1,12 +1,15 @@
 // Pictures, videos and the page itself, to keep.
 
+import type { Motion, Pose } from "../../data/scene";
 import { button, choice, download, el, section, select, toggle } from "../dom";
-import { orbitCamera, pngOf, sizeOf, stillPicture } from "../pictures";
+import { orbitCamera, orbitOf, pngOf, sizeOf, stillPicture } from "../pictures";
+import { poseOfRow } from "../player";
 import type { Session } from "../session";
 import { encodeMp4, type Clip } from "../video";
 
 const FRAMES_PER_SECOND = 30;
 const ORBIT_S = 6;
+const MOST_POSES = 100; // to know how much room a motion takes
 const HEIGHTS = [480, 720, 1080];
 type Shot = "motion" | "orbit" | "both";
 
@@ -103,7 +106,8 @@ function clipOf(session: Session, shot: Shot, lines: number): Clip {
   const durationS = isMoving ? player.durationS / player.speed : ORBIT_S;
   const { width, height } = sizeOf(session, lines);
   const numFrames = Math.max(1, Math.round(durationS * FRAMES_PER_SECOND));
-  const start = player.pose();
+  const poses = isMoving ? someOf(player.motion!) : [player.pose()].filter((pose) => pose !== null);
+  const orbit = shot !== "motion" && poses.length > 0 ? orbitOf(session.scene, poses) : null;
   return {
     width,
     height,
@@ -111,10 +115,18 @@ function clipOf(session: Session, shot: Shot, lines: number): Clip {
     numFrames,
     picture: (index) => {
       if (isMoving) session.seek((index * player.speed) / FRAMES_PER_SECOND);
-      const turning = shot !== "motion" && start && orbitCamera(session.scene, start, index / numFrames, width, height);
-      return stage.picture(turning || session.camera, width, height);
+      const root = player.pose()?.rootPosition;
+      const turning = orbit && root && orbitCamera(orbit, root, index / numFrames, width, height);
+      return stage.picture(turning ?? session.camera, width, height);
     },
   };
+}
+
+/** Poses of a motion at even distances. */
+function someOf(motion: Motion): Pose[] {
+  const every = Math.ceil(motion.timesS.length / MOST_POSES);
+  const count = Math.ceil(motion.timesS.length / every);
+  return Array.from({ length: count }, (_, i) => poseOfRow(motion, i * every));
 }
 
 function page(session: Session): HTMLElement | null {
