@@ -1,7 +1,6 @@
 """``avatar VERB ...``: the command line. Each verb is a module here: a config and ``run(config)``."""
 
 import logging
-import os
 import sys
 from importlib import import_module
 from typing import Final, get_type_hints
@@ -11,11 +10,12 @@ from rich.table import Table
 
 import avatar
 
-from .console import INTERRUPTED, console, errors, log_to
+from .console import console, errors, errors_in_a_line, log_to
 
 VERBS: Final = {
     "fit": "make an avatar from a capture; takes up again what was stopped",
     "meta-learn": "make a prior from dense captures, with which one to four cameras are enough",
+    "sweep": "make and measure avatars of many captures, here or on many machines; one table at the end",
     "evaluate": "measure an avatar on pictures it has not seen, and write its report",
     "render": "film an avatar from new views and in new poses",
     "view": "look at avatars in the browser, move them, follow a running fit",
@@ -49,17 +49,9 @@ def main() -> None:
 
 def _run(verb: str, arguments: list[str]) -> None:
     log_to(logging.getLogger("avatar"))
-    try:
+    with errors_in_a_line():
         run = import_module(f".{verb.replace('-', '_')}", __package__).run
         run(tyro.cli(get_type_hints(run)["config"], prog=f"avatar {verb}", args=arguments))
-    except (ValueError, OSError, ImportError) as error:
-        if os.environ.get("AVATAR_DEBUG"):
-            raise
-        errors.print(f"avatar: {' '.join(str(error).split())}", highlight=False, markup=False, soft_wrap=True)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        errors.print("avatar: stopped")
-        sys.exit(INTERRUPTED)
 
 
 def _print_help() -> None:

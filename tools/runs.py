@@ -6,7 +6,10 @@ from pathlib import Path
 from avatar.runs import RECORD, RunRecord, read_record
 
 # RECORD is the last to be deleted.
-OURS = ("events.jsonl", ".events.*", ".fit.*", "evaluation", "report", "checkpoint-*", ".checkpoint-*.tmp", RECORD)
+OURS = (
+    *("events.jsonl", ".events.*", ".fit.*", "evaluation", "report", "job.json"),
+    *("checkpoint-*", ".checkpoint-*.tmp", RECORD),
+)
 
 
 def open_run(run: Path, record: RunRecord, overwrite: bool) -> None:
