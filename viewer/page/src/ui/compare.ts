@@ -65,7 +65,7 @@ export class Compare {
     return this.capture.cameras[this.cameraId];
   }
 
-  private get isOfPictures(): boolean {
+  get isOfPictures(): boolean {
     return this.how === "wipe" || this.how === "side" || this.how === "error";
   }
 
@@ -83,20 +83,20 @@ export class Compare {
     if (!this.isOfPictures) this.session.hold(null);
     this.session.lookThrough(how === "off" ? null : this.camera);
     this.draw();
-    this.refresh();
-    this.tell();
+    if (this.isOfPictures) this.setFrame(this.frame);
+    else this.tell();
   }
 
-  /** A camera by its name, in a split that has it and the frame. */
+  /** A camera by its name, in a split that has it and, if there is one, the frame too. */
   choose(name: string | null, frame: number | null): void {
     const { cameras, splits } = this.capture;
     const id = cameras.findIndex((camera) => camera.name === name);
-    const has = (split: string): boolean =>
-      splits[split].cameraIds.includes(id) && (frame === null || splits[split].frameIds.includes(frame));
-    const split = [this.split, ...Object.keys(splits)].find(has);
+    const hasFrame = (split: string): boolean => frame !== null && splits[split].frameIds.includes(frame);
+    const known = [this.split, ...Object.keys(splits)].filter((split) => splits[split].cameraIds.includes(id));
+    const split = known.find(hasFrame) ?? known[0];
     if (!split) return;
     [this.split, this.cameraId] = [split, id];
-    this.frame = frame ?? this.frameIds[0];
+    this.frame = frame !== null && hasFrame(split) ? frame : this.frameIds[0];
   }
 
   setSplit(split: string): void {

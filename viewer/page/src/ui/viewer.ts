@@ -155,10 +155,11 @@ function remember(session: Session, compare: Compare | null, signal: AbortSignal
     const { player, motionId } = session;
     const isKept = motionId !== null && !motionId.startsWith("dropped:");
     const isComparing = compare !== null && compare.how !== "off";
+    const played = player.isPlaying ? null : (player.motion?.frameIds[player.row] ?? null);
     writePlace({
       run: session.run.name,
       motion: isKept ? motionId : null,
-      frame: player.isPlaying ? null : (player.motion?.frameIds[player.row] ?? null),
+      frame: compare?.isOfPictures ? compare.frame : played,
       mode: session.look.mode === "splats" ? null : session.look.mode,
       compare: isComparing ? compare.how : null,
       camera: isComparing ? compare.camera.name : null,
