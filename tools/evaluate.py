@@ -17,6 +17,7 @@ from .console import progress, say
 from .device import use_device
 from .diagnosis import diagnose_splits
 from .page import print_means, write_page
+from .protocol import ProtocolName, judge_run, pictures_of
 from .sources import with_part
 from .surfaces import surface_of_frames, with_surfaces
 
@@ -37,6 +38,8 @@ class EvaluateCommand:
         cameras: of the cameras of this split instead.
         device: where to render: cpu, or cuda with the extra of that name installed.
         json: also write the figures to this file.
+        protocol: measure by this published protocol instead, on its cameras and time steps, and print the figures under
+            the published ones; --split, --frames and --cameras are then its own.
         diagnose: also look for what keeps the avatar from being sharper: cameras, masks, colours, poses, cloth.
     """
 
@@ -47,6 +50,7 @@ class EvaluateCommand:
     cameras: str | None = None
     device: Device = "cpu"
     json: Path | None = None
+    protocol: ProtocolName | None = None
     diagnose: bool = True
 
 
@@ -55,6 +59,10 @@ def run(config: EvaluateCommand) -> None:
     use_device(config.device)
     look = RenderConfig(backend=config.device)
     avatar = load_avatar(newest_checkpoint(config.run), config.device).eval()
+    if config.protocol:
+        capture = capture_for(avatar, config.capture, pictures=pictures_of(config.protocol))
+        judge_run(config.run, config.protocol, capture, view_of(avatar, is_own(config.run, capture), look))
+        return
     capture, split = with_part(
         capture_for(avatar, config.capture, config.split), config.split, config.frames, config.cameras
     )

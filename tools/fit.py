@@ -8,6 +8,7 @@ from tyro.conf import FlagCreatePairsOff, Positional
 
 from avatar.captures import open_capture
 from avatar.checkpoint import load_field
+from avatar.evaluate.protocols import PROTOCOLS
 from avatar.model import FieldAvatar
 from avatar.render import Device
 from avatar.runs import RunRecord
@@ -17,6 +18,7 @@ from avatar.train import FieldFit, FieldFitConfig, HybridFit, HybridFitConfig, L
 from ..configs import Recipe, make_recipe
 from .console import INTERRUPTED, say
 from .device import use_device
+from .protocol import with_training
 from .runs import open_run
 from .sources import with_part
 from .training import train
@@ -38,7 +40,8 @@ class FitCommand:
             for one to four cameras with --prior; dual-space, such a field with a light of its own, for many frames.
         capture: folder of the capture.
         run: folder for checkpoints, events and the report.
-        split: pictures to fit to; by default train_dense, or train where the capture has no such split.
+        split: pictures to fit to; by default train_dense, or train where the capture has no such split. The name of a
+            published protocol, zju-A, means those that it trains on.
         frames: of other time steps instead, from:to without the last, or a single one; all see the same cameras.
         budget_seconds: stop after so much training, or earlier where more would only over-fit one camera.
         steps: stop after so many steps; by default 4000, of a field 1500, where no budget is given.
@@ -77,7 +80,8 @@ def run(config: FitCommand) -> None:
     use_device(config.device)
     capture = open_capture(config.capture)
     split = config.split or next((name for name in TRAINING_SPLITS if name in capture.splits), TRAINING_SPLITS[0])
-    capture, part = with_part(open_capture(config.capture, split), split, config.frames, None)
+    capture = with_training(capture, split) if split in PROTOCOLS else open_capture(config.capture, split)
+    capture, part = with_part(capture, split, config.frames, None)
     cameras = len(capture.split(part).camera_ids) if config.prior else None
     recipe = make_recipe(config.recipe, config.seed, config.refine, cameras)
     record = RunRecord(

@@ -8,9 +8,11 @@ from .restricted_pickle import load_npy_dict
 from .smpl_poses import NO_BODY, SmplPoses
 from .writer import write_capture
 from .zju_mocap import read_zju_mocap
+from .zju_subjects import SUBJECTS
 
 __all__ = [
     "NO_BODY",
+    "SUBJECTS",
     "CaptureError",
     "MissingFileError",
     "PictureConfig",

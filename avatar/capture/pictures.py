@@ -31,11 +31,13 @@ class PictureConfig:
         margin_px: how far a crop reaches beyond the person's mask.
         keep_background: leave the scene behind the person; otherwise it is black.
         cache_bytes: memory for decoded pictures; the least recently used ones go first. Four bytes a pixel.
+        mask_folders: of ZJU-MoCap as published, which has several masks: the person is where any of these says so.
     """
 
     margin_px: int = 8
     keep_background: bool = False
     cache_bytes: int = 2**30
+    mask_folders: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for name in ("margin_px", "cache_bytes"):
@@ -76,6 +78,7 @@ class PictureFiles:
         num_frames: how many time steps there are.
         images, masks: ``(frame_id, camera_id)`` to the relative paths to try, in order.
         rule: what a mask's pixels mean.
+        more_masks: the same of masks to join: the person is where any of them says so.
     """
 
     root: Path
@@ -83,6 +86,7 @@ class PictureFiles:
     images: NamesOf
     masks: NamesOf
     rule: MaskRule = field(default_factory=MaskRule)
+    more_masks: tuple[NamesOf, ...] = ()
 
     def image_path(self, frame_id: int, camera_id: int) -> Path:
         """The picture; MissingFileError when it is not there."""
@@ -100,7 +104,14 @@ class PictureFiles:
     def mask(self, frame_id: int, camera_id: int) -> tuple[Path, Bool[np.ndarray, "h w"]]:
         """Where the person is, and the file that says it."""
         path = self.mask_path(frame_id, camera_id)
-        return path, read_mask(path, self.rule)
+        is_foreground = read_mask(path, self.rule)
+        for names in self.more_masks:
+            other = first_file(inside(self.root, name) for name in names(frame_id, camera_id))
+            more = read_mask(other, self.rule)
+            if more.shape != is_foreground.shape:
+                raise CaptureError(other, f"has another size than {path}, they cannot be joined; scale it")
+            is_foreground = is_foreground | more
+        return path, is_foreground
 
     def size(self, camera_id: int) -> tuple[int, int] | None:
         """Height and width of a camera's first picture; None when it has none."""

@@ -1,6 +1,6 @@
 """Find out what kind of capture a folder holds, and read it."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 from avatar.structs import Capture
@@ -71,7 +71,7 @@ def read_capture(
     if not folder.is_dir():
         raise MissingFileError(folder, "no such folder; give the folder of a capture")
     options = ReadOptions(split=split, pictures=pictures or PictureConfig(), pose_from_smpl=pose_from_smpl)
-    if (recording := _published(folder)) is not None:
+    if (recording := _published(folder, options.pictures.mask_folders)) is not None:
         return published_capture(recording, options)
     if (folder / "annots.npy").exists() or (folder / "cameras.json").exists():
         return read_zju_mocap(folder, pose_from_local_ref=pose_from_local_ref, rigs=rigs, options=options)
@@ -80,6 +80,8 @@ def read_capture(
     raise CaptureError(folder, f"is no capture that avatar reads; expected {KNOWN}")
 
 
-def _published(folder: Path) -> Recording | None:
+def _published(folder: Path, mask_folders: Sequence[str]) -> Recording | None:
     """The recording of a published set, or None for a folder that holds none."""
+    if mask_folders and is_published_zju(folder):
+        return record_zju(folder, masks=mask_folders)
     return next((record(folder) for is_known, record in PUBLISHED if is_known(folder)), None)

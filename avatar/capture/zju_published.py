@@ -24,7 +24,7 @@ import numpy as np
 
 from .errors import CaptureError, MissingFileError
 from .files import inside, read_npz
-from .pictures import PictureFiles
+from .pictures import NamesOf, PictureFiles
 from .recording import Recording
 from .restricted_pickle import load_npy_dict
 from .smpl_poses import SmplPoses
@@ -47,8 +47,8 @@ def is_published_zju(folder: Path) -> bool:
     return not is_ours and (folder / "annots.npy").exists() and _body_folder(folder) is not None
 
 
-def record_zju(folder: Path, *, masks: str | None = None) -> Recording:
-    """The set in ``folder``; ``masks`` is the folder of the masks to use, by default the first of ``MASKS``.
+def record_zju(folder: Path, *, masks: Sequence[str] = ()) -> Recording:
+    """The set in ``folder``; ``masks`` are the folders of the masks to join, by default the first of ``MASKS``.
 
     Time steps at the end that have no body are left out, with a warning. Raises MissingFileError or CaptureError.
     """
@@ -58,7 +58,11 @@ def record_zju(folder: Path, *, masks: str | None = None) -> Recording:
     if bodies is None:
         raise MissingFileError(folder / BODIES[0], f"no such folder, nor {' nor '.join(BODIES[1:])}; restore it")
     body, num_frames = _read_bodies(folder, bodies, [_number(row[0], annots_path) for row in names])
-    mask_folder = masks or next((name for name in MASKS if (folder / name).is_dir()), MASKS[0])
+    first_masks, *more_masks = masks or [next((name for name in MASKS if (folder / name).is_dir()), MASKS[0])]
+
+    def masks_in(mask_folder: str) -> NamesOf:
+        return lambda frame, camera: mask_names(_picture_names(names[frame][camera]), mask_folder)
+
     subject = subject_of(folder.name)
     if subject is not None and (len(names), len(calibrations)) != (subject.frames, subject.cameras):
         found = f"{len(names)} time steps of {len(calibrations)} cameras"
@@ -78,7 +82,8 @@ def record_zju(folder: Path, *, masks: str | None = None) -> Recording:
             root=folder,
             num_frames=num_frames,
             images=lambda frame, camera: _picture_names(names[frame][camera]),
-            masks=lambda frame, camera: mask_names(_picture_names(names[frame][camera]), mask_folder),
+            masks=masks_in(first_masks),
+            more_masks=tuple(map(masks_in, more_masks)),
         ),
         num_frames=num_frames,
         body=body,

@@ -166,19 +166,27 @@ def pose_and_camera(frame: Frame, knows_frames: bool) -> tuple[Pose, str | None]
 
 @torch.no_grad()
 def render_quantised(frame: Frame, render_frame: RenderFrame) -> tuple[Float[Tensor, "h w 3"], float]:
-    """What an 8-bit file of the rendering would hold, on the CPU, and the seconds it took to render and fetch it.
+    """What an 8-bit file of the rendering would hold, and the seconds it took; else as ``rendered``."""
+    rendering, seconds = rendered(frame, render_frame)
+    return metrics.quantised(rendering.color.float()), seconds
+
+
+@torch.no_grad()
+def rendered(frame: Frame, render_frame: RenderFrame) -> tuple[Rendering, float]:
+    """Colours and opacity on the CPU, and the seconds it took to render and fetch the colours.
 
     Raises ValueError when the rendering is not of the frame's size or not finite.
     """
     start = time.perf_counter()
-    color = render_frame(frame).color.cpu()  # fetching it waits for a GPU to finish
+    rendering = render_frame(frame)
+    color = rendering.color.cpu()  # fetching it waits for a GPU to finish
     seconds = time.perf_counter() - start
     where = f"rendering of frame {frame.frame_id}, camera {frame.camera.name!r}"
     if color.shape != frame.image.shape:
         raise ValueError(f"{where}: expected shape {tuple(frame.image.shape)}, got {tuple(color.shape)}")
     if not color.isfinite().all():
         raise ValueError(f"{where}: expected finite colours, got {int((~color.isfinite()).sum())} that are not")
-    return metrics.quantised(color.float()), seconds
+    return Rendering(color=color, alpha=rendering.alpha.cpu()), seconds
 
 
 @torch.no_grad()

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from avatar.capture import CaptureError, SmplPoses, read_capture
+from avatar.capture import CaptureError, PictureConfig, SmplPoses, read_capture
 from avatar.capture.zju_subjects import SUBJECTS, subject_of
 from avatar.structs import Capture, Pose
 
@@ -175,6 +175,26 @@ def test_masks_of_half_the_size_are_scaled(drawn: Capture, tmp_path: Path, caplo
         mask = read_capture(folder).load_frame(0, 0, False).is_foreground
     assert "000000.png: is 20 x 24, its picture 40 x 48; scaled" in caplog.text
     assert (mask ^ drawn.load_frame(0, 0, False).is_foreground).float().mean() < 0.02
+
+
+def test_masks_are_those_asked_for_or_all_of_them(drawn: Capture, tmp_path: Path) -> None:
+    """Another mask is one pixel in a corner: alone it is all of the person, joined it is added."""
+    folder = write(drawn, tmp_path, "my_377")
+    corner = np.zeros((drawn.cameras[0].height, drawn.cameras[0].width), np.uint8)
+    corner[0, 0] = 1
+    write_picture(folder / "mask_cihp" / "images" / "00" / "000000.png", corner)
+    expected = drawn.load_frame(0, 0, False).is_foreground
+    only_corner = torch.from_numpy(corner > 0)
+    for masks, person in (
+        (("mask",), expected),
+        (("mask_cihp",), only_corner),
+        (("mask", "mask_cihp"), expected | only_corner),
+    ):
+        capture = read_capture(folder, pictures=PictureConfig(mask_folders=masks))
+        assert torch.equal(capture.load_frame(0, 0, False).is_foreground, person)
+    write_picture(folder / "mask_cihp" / "images" / "00" / "000000.png", corner[1:])
+    with pytest.raises(CaptureError, match="cannot be joined"):
+        read_capture(folder, pictures=PictureConfig(mask_folders=("mask", "mask_cihp"))).load_frame(0, 0, False)
 
 
 def test_numbers_of_313_start_at_one(drawn: Capture, tmp_path: Path) -> None:
