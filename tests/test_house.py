@@ -154,7 +154,7 @@ def test_nothing_is_called_after_nothing():
 
 def test_every_public_name_is_documented():
     problems = []
-    for path in sources(".py", folders=("avatar",)):
+    for path in sources(".py", folders=("avatar", "viewer")):
         if not ast.get_docstring(tree_of(path)):
             problems.append(f"{place(path)}: the module has no docstring")
         for node, _ in public_definitions(tree_of(path).body):
@@ -165,7 +165,7 @@ def test_every_public_name_is_documented():
 
 def test_every_public_function_is_annotated():
     problems = []
-    for path in sources(".py", folders=("avatar",)):
+    for path in sources(".py", folders=("avatar", "viewer")):
         for node, in_class in public_definitions(tree_of(path).body):
             if isinstance(node, ast.ClassDef):
                 continue
