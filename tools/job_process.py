@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from _thread import interrupt_main
 from dataclasses import asdict
 from pathlib import Path
 from threading import Thread
@@ -108,7 +109,7 @@ def main() -> None:
 def _interrupt_when_input_closes() -> None:
     while os.read(0, 1):
         pass
-    os.kill(os.getpid(), signal.SIGINT)
+    interrupt_main()  # not a signal, which Ray's workers block, and what they start
 
 
 def _fit(job: Job) -> None:

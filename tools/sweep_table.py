@@ -24,7 +24,9 @@ STYLES = {"done": "green", "failed": "red", "stopped": "yellow", "waiting": "yel
 
 def print_table(outcomes: Sequence[Outcome]) -> None:
     """A row for every subject and split, then the means of every split."""
-    table = Table("", "", "split", box=SIMPLE_HEAD)
+    table = Table(box=SIMPLE_HEAD)
+    for title in ("", "", "split"):
+        table.add_column(title, overflow="fold")
     for title in (*(f"{COLUMNS[metric][0]} {COLUMNS[metric][2]}" for metric in CARD_METRICS), "steps", "time"):
         table.add_column(title, justify="right")
     for outcome in outcomes:

@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable
 from dataclasses import fields
 from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -40,10 +39,17 @@ def importable(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mon
     monkeypatch.chdir(package.parent)  # Ray's processes also look in the current folder, first
 
 
-@pytest.fixture
-def captures(capture: Path, tmp_path: Path) -> list[Path]:
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of a sweep of the four."""
+    return tmp_path_factory.mktemp("sweep") / "runs"
+
+
+@pytest.fixture(scope="module")
+def captures(capture: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Three subjects, and one that is not there."""
-    folders = [tmp_path / name for name in ("anna", FAILING, "bela", "cleo")]
+    place = tmp_path_factory.mktemp("subjects")
+    folders = [place / name for name in ("anna", FAILING, "bela", "cleo")]
     for folder in folders:
         if folder.name != FAILING:
             folder.symlink_to(capture)
@@ -64,9 +70,8 @@ def words(runs: Path, captures: list[Path], *more: object) -> list[object]:
 
 @pytest.mark.usefixtures("importable")
 def test_a_failure_is_named_and_what_is_done_is_skipped(
-    command: Command, captures: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    command: Command, captures: list[Path], runs: Path, capsys: pytest.CaptureFixture[str]
 ):
-    runs = tmp_path / "runs"
     assert command(*words(runs, captures)) == 1
     assert f"{captures[1]}: no such folder" in capsys.readouterr().out
     table = table_of(runs)
@@ -81,9 +86,18 @@ def test_a_failure_is_named_and_what_is_done_is_skipped(
     assert "3 of 4 are done already" in capsys.readouterr().out
     assert {path: path.read_bytes() for path in logs} == logs, "none of them ran again"
     assert table_of(runs) == table
-    if find_spec("ray"):
+
+
+@pytest.mark.usefixtures("importable")
+def test_ray_gives_the_same_table(
+    command: Command, captures: list[Path], runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    pytest.importorskip("ray", reason="the extra cluster is not installed")
+    monkeypatch.setenv("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # as it will be, of which Ray warns
+    assert command(*words(runs, captures)) == 1
+    for _ in range(2):  # the second skips what is done
         assert command(*words(tmp_path / "ray", captures, "--executor", "ray")) == 1
-        assert table_of(tmp_path / "ray") == table
+        assert table_of(tmp_path / "ray") == table_of(runs)
 
 
 def test_without_ray_it_says_how_to_get_it(
