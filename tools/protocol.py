@@ -53,17 +53,29 @@ def with_training(capture: Capture, name: str) -> Capture:
 
 
 def judge_run(run: Path, name: ProtocolName, capture: Capture, view: RenderFrame) -> list[ProtocolReport]:
-    """The figures of every tested part, printed under the published ones and kept in the run's folder ``protocols``."""
-    protocol = PROTOCOLS[name]
-    record = read_record(run)
-    if record is None or record.split != name:
-        say(f"{run}: not fitted to the pictures of {name}; to compare, fit with --split {name}")
+    """The figures of every tested part, printed under the published ones and kept in the run's folder ``protocols``.
+
+    ValueError for a run fitted to the pictures of another protocol, and as ``judge``.
+    """
+    protocol, method = PROTOCOLS[name], _method(run, name)
     reports = [_judged(protocol, capture, part, view) for part in parts_of(protocol, capture) if part != "train"]
     for report in reports:
         report.write(run / "protocols" / f"{name}_{report.part}.json")
         published = rows_of(PUBLISHED, name, report.part)
-        print_lines(protocol, report.part, compared(protocol, published, [report]))
+        print_lines(protocol, report.part, compared(protocol, published, [report], method))
     return reports
+
+
+def _method(run: Path, name: str) -> str:
+    """What our line is called: a fit to other pictures than the protocol's says so."""
+    record = read_record(run)
+    fitted = record.split if record else "unknown pictures"
+    if fitted in PROTOCOLS and fitted != name:
+        raise ValueError(f"{run}: was fitted to the pictures of {fitted}; its figures do not compare with {name}'s")
+    if fitted == name:
+        return "avatar"
+    say(f"{run}: not fitted to the pictures of {name}; to compare, fit with --split {name}")
+    return f"avatar (fitted to {fitted})"
 
 
 def print_lines(protocol: Protocol, part: str, lines: list[Line]) -> None:
@@ -76,6 +88,7 @@ def print_lines(protocol: Protocol, part: str, lines: list[Line]) -> None:
     console.print(table)
     if any(line.unconfirmed for line in lines):
         say("* not confirmed by a primary source")
+    say("PSNR in dB; LPIPS times 1000.")
     for note in protocol.notes:
         say(note)
 

@@ -28,11 +28,13 @@ class Line:
     source: str = ""
 
 
-def compared(protocol: Protocol, published: Sequence[PublishedRow], reports: Sequence[ProtocolReport]) -> list[Line]:
-    """The published lines over the very subjects of ``reports`` where there are any, else over all; then ours.
+def compared(
+    protocol: Protocol, published: Sequence[PublishedRow], reports: Sequence[ProtocolReport], method: str = "avatar"
+) -> list[Line]:
+    """The published lines, over all subjects and over those of ``reports`` alone where that was published; then ours.
 
-    Ours is the mean over subjects. ValueError for rows or reports of another protocol or of several parts, and for a
-    subject twice: such figures do not compare.
+    Ours, called ``method``, is the mean over subjects. ValueError for rows or reports of another protocol or of several
+    parts, and for a subject twice: such figures do not compare.
     """
     if not reports:
         raise ValueError(f"{protocol.name}: expected figures to compare, got none")
@@ -47,7 +49,7 @@ def compared(protocol: Protocol, published: Sequence[PublishedRow], reports: Seq
         raise ValueError(f"{protocol.name}: expected each subject once, got {', '.join(subjects)}")
     means = {m.name: _mean([report.mean(m.name) for report in reports]) for m in protocol.measures}
     lines = [line for row in published for line in _published_lines(protocol, row, subjects)]
-    return [*lines, Line(method="avatar", subjects=subjects, figures=means)]
+    return [*lines, Line(method=method, subjects=subjects, figures=means)]
 
 
 def rows_of(published: Sequence[PublishedRow], protocol: str, part: str) -> list[PublishedRow]:
