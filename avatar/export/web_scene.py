@@ -33,9 +33,9 @@ from torch import Tensor
 from avatar.body import load_body
 from avatar.canonical import clothed_surface
 from avatar.deform import Blended, Correctives, Deformer, DualQuaternion, LearnedMix, LightField, Linear
-from avatar.geometry import normalize_quats
+from avatar.geometry import dense_weights, normalize_quats
 from avatar.model import HybridAvatar
-from avatar.structs import Gaussians, Motion, Shape
+from avatar.structs import Body, Gaussians, Motion, Shape
 
 FORMAT = "avatar web 1"
 MOST_JOINTS, MOST_NODES = 8, 8  # that move a point; the weights of others are shared out among them
@@ -50,12 +50,12 @@ def web_scene(avatar: HybridAvatar, name: str) -> bytes:
     body = avatar.body(avatar.shape, avatar.poses[0])
     tensors = {
         "joints_rest": body.joints_rest,
-        **_points("splats", canonical, avatar),
+        **_points("splats", canonical, avatar, body),
         "splats.quats": normalize_quats(canonical.quats),
         "splats.scales": canonical.scales,
         "splats.opacities": canonical.opacities,
         "splats.sh": canonical.sh,
-        **_points("surface", surface, avatar),
+        **_points("surface", surface, avatar, body),
         "surface.sh": surface.sh[:, :1],
         "surface.faces": avatar.template.faces,
         **_motion_tensors(deform),
@@ -80,7 +80,7 @@ def web_scene(avatar: HybridAvatar, name: str) -> bytes:
 def web_motion(avatar: HybridAvatar, motion: Motion, name: str, notes: list[str] | None = None) -> bytes:
     """A motion as the avatar makes it, refinement and frame codes included; ``notes`` are lines for its user."""
     correctives = avatar.deform.correctives
-    poses = [avatar.body(avatar.shape, pose.to(avatar.device)).pose for pose in motion.captured()]
+    poses = [avatar.refinement.pose(pose.to(avatar.device)) for pose in motion.captured()]
     tensors = {
         "local_quats": torch.stack([pose.local_quats for pose in poses]),
         "root_position_world": torch.stack([pose.root_position_world for pose in poses]),
@@ -98,13 +98,11 @@ def _file(tensors: dict[str, Tensor], description: dict) -> bytes:
     return save(plain, {"avatar": json.dumps(description)})
 
 
-def _points(prefix: str, points: Gaussians, avatar: HybridAvatar) -> dict[str, Tensor]:
+def _points(prefix: str, points: Gaussians, avatar: HybridAvatar, body: Body) -> dict[str, Tensor]:
     """What moves points that are bound to the template."""
     binding, deform = points.binding, avatar.deform
     assert binding is not None
-    body = avatar.body(avatar.shape, avatar.poses[0])
-    joints = torch.zeros(len(body.rest.vertices), len(body.parents)).to(body.bone_weights)
-    joints.scatter_add_(1, body.bone_ids.long(), body.bone_weights)
+    joints = dense_weights(body.bone_ids, body.bone_weights, len(body.parents))
     joint_ids, joint_weights = _strongest(binding.from_vertices(joints), MOST_JOINTS)
     found = {
         "means": points.means,

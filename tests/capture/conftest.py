@@ -3,7 +3,7 @@
 import math
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +13,7 @@ import pytest
 import torch
 from scipy.spatial.transform import Rotation
 
-from avatar.capture import CaptureError, write_capture
+from avatar.capture import CaptureError, read_capture, write_capture
 from avatar.capture.smpl_poses import SmplPoses
 from avatar.geometry import look_at, matrices_from_quats, quats_from_axis_angles, quats_from_matrices
 from avatar.structs import Camera, Capture, Frame, Pose, Shape, Split
@@ -135,6 +135,23 @@ def damage() -> Callable[[Path, Callable[[], object]], list[str]]:
             file.write_bytes(whole)
         assert all(str(folder) in message and "\n" not in message for message in refused), refused
         return refused
+
+    return run
+
+
+@pytest.fixture
+def damage_set(
+    damage: Callable[[Path, Callable[[], object]], list[str]], pose_from_smpl: Callable[[SmplPoses], Pose]
+) -> Callable[[Path, Callable[[Capture], Iterable[tuple[int, int]]]], list[str]]:
+    """The same for a published set, of which it loads these pictures, by time step and camera."""
+
+    def run(folder: Path, pictures: Callable[[Capture], Iterable[tuple[int, int]]]) -> list[str]:
+        def use() -> None:
+            capture = read_capture(folder, pose_from_smpl=pose_from_smpl)
+            for frame, camera in pictures(capture):
+                capture.load_frame(frame, camera, True)
+
+        return damage(folder, use)
 
     return run
 

@@ -109,14 +109,8 @@ def test_damage_ends_in_one_line_or_does_no_harm(
     drawn: Capture,
     tmp_path: Path,
     write_pictures: Callable[..., None],
-    damage: Callable[[Path, Callable[[], object]], list[str]],
-    pose_from_smpl: Callable[[SmplPoses], Pose],
+    damage_set: Callable[..., list[str]],
 ) -> None:
     folder = write(drawn, tmp_path, "calibration.json", write_pictures)
 
-    def use() -> None:
-        capture = read_capture(folder, pose_from_smpl=pose_from_smpl)
-        for camera in range(3):
-            capture.load_frame(0, camera, True)
-
-    assert len(damage(folder, use)) > 5
+    assert len(damage_set(folder, lambda capture: [(0, camera) for camera in range(3)])) > 5

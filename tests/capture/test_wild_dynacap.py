@@ -127,15 +127,9 @@ def test_broken_calibrations_are_refused(folder: Path, old: str, new: str, probl
 
 def test_damage_ends_in_one_line_or_does_no_harm(
     folder: Path,
-    damage: Callable[[Path, Callable[[], object]], list[str]],
-    pose_from_smpl: Callable[[SmplPoses], Pose],
+    damage_set: Callable[..., list[str]],
 ) -> None:
-    def use() -> None:
-        capture = read_capture(folder, pose_from_smpl=pose_from_smpl)
-        for camera in range(3):
-            capture.load_frame(1, camera, True)
-
-    assert len(damage(folder, use)) > 5
+    assert len(damage_set(folder, lambda capture: [(1, camera) for camera in range(3)])) > 5
 
 
 SKELETON = """Skeletool Skeleton Definition V1.0
