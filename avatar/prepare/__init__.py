@@ -6,6 +6,7 @@ from .intrinsics import IntrinsicsDoubt, doubt_intrinsics
 from .landmarks import LandmarkConfig, Landmarker, Person, track
 from .letterbox import Letterbox, fit_to_video
 from .masks import CleanPlate, Foreground, MaskConfig, clean_plate, foreground
+from .observations import CameraFindings, Findings, FittedBody, MaskLoader, Observations
 from .region import Region
 from .synchronise import MotionSignal, Synchronisation, landmark_motion, picture_motion, synchronise
 from .triangulate import BoneLength, Triangulation, bone_lengths, triangulate
@@ -16,7 +17,10 @@ __all__ = [
     "BoneLength",
     "Bundle",
     "BundleConfig",
+    "CameraFindings",
     "CleanPlate",
+    "Findings",
+    "FittedBody",
     "Foreground",
     "FrameShifts",
     "IntrinsicsDoubt",
@@ -24,7 +28,9 @@ __all__ = [
     "Landmarker",
     "Letterbox",
     "MaskConfig",
+    "MaskLoader",
     "MotionSignal",
+    "Observations",
     "Person",
     "Region",
     "Synchronisation",
