@@ -65,7 +65,8 @@ class Person:
         points_px: the landmarks of ``skeleton.NAMES``; pixel centres at .5. They may lie outside the picture.
         visibilities: probability that a landmark is in the picture and not hidden.
         presences: probability that a landmark is in the picture.
-        points_m: the landmarks in metres as the network guesses them, x right, y down, z forward, from the hips.
+        points_m: the landmarks in metres as the network guesses them, x right and y down in the picture, z forward,
+            from the hips.
         score: probability that the region holds a person.
         region: the square that the model looked at.
         next_region: the square around the person as found, for the next picture.
@@ -120,7 +121,7 @@ class Landmarker:
             points_px=points[:NUM_LANDMARKS],
             visibilities=_sigmoid(values[:NUM_LANDMARKS, 3]),
             presences=_sigmoid(values[:NUM_LANDMARKS, 4]),
-            points_m=outputs[117,].reshape(39, 3)[:NUM_LANDMARKS].astype(np.float64),
+            points_m=region.turn(outputs[117,].reshape(39, 3)[:NUM_LANDMARKS].astype(np.float64)),
             score=float(outputs[1,][0]),
             region=region,
             next_region=Region.around(points[NUM_LANDMARKS], points[NUM_LANDMARKS + 1]),

@@ -37,6 +37,11 @@ class Region:
         turn = np.array([[cosine, -sine], [sine, cosine]]) * (self.size_px / resolution)
         return np.column_stack([turn, np.array(self.centre_px) - turn @ np.full(2, resolution / 2)])
 
+    def turn(self, points: Float[np.ndarray, "n 3"]) -> Float[np.ndarray, "n 3"]:
+        """Points by the region's axes (x right, y down, z forward) by those of the picture."""
+        cosine, sine = np.cos(self.rotation_rad), np.sin(self.rotation_rad)
+        return points @ np.array([[cosine, sine, 0], [-sine, cosine, 0], [0, 0, 1]])
+
     def distance(self, other: "Region") -> float:
         """Between the two centres, in sizes of the larger region."""
         offset_px = np.subtract(self.centre_px, other.centre_px)

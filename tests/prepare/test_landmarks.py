@@ -137,6 +137,10 @@ def test_a_man_beside_a_bystander(landmarker: Landmarker, shared: Path) -> None:
     errors = np.linalg.norm(found - known[..., :2] - 0.5, axis=-1)[known[..., 2] > 0.5]
     assert np.median(errors) < 4, "of a man of 400 pixels"
     assert min(one.score for one in people) > 0.99
+    guesses = np.stack([one.points_m[:, :2] - one.points_m[:, :2].mean(axis=0) for one in people])
+    offsets = found - found.mean(axis=1, keepdims=True)
+    cosines = (guesses * offsets).sum(axis=(1, 2)) / np.linalg.norm(guesses, axis=(1, 2))
+    assert (cosines / np.linalg.norm(offsets, axis=(1, 2))).min() > 0.98, "guesses lean as the person does"
 
 
 def test_a_rendered_man(landmarker: Landmarker, shared: Path) -> None:

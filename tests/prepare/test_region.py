@@ -21,6 +21,13 @@ def test_a_lying_person_is_turned_upright() -> None:
     np.testing.assert_allclose(region.picture_from_region(64) @ head, [90, 80], atol=1e-9)
 
 
+def test_points_turn_as_the_pixels_do() -> None:
+    region = Region(centre_px=(41.0, 29.0), size_px=64.0, rotation_rad=0.7)
+    points = np.array([[1.0, 0, 5], [0, 1, 6], [-3, 2, 7]])
+    offsets = region.picture_from_region(64)[:, :2] @ points[:, :2].T
+    np.testing.assert_allclose(region.turn(points), np.column_stack([offsets.T, [5, 6, 7]]))
+
+
 def test_a_crop_pasted_back_is_the_picture() -> None:
     rows, columns = np.mgrid[:60, :80]
     picture = np.repeat((2 * columns + rows)[..., None].astype(np.uint8), 3, axis=-1)
