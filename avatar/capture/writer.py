@@ -5,8 +5,9 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Bool, UInt8
 
+from avatar.atomic import replacing
 from avatar.structs import Camera, Capture
 
 from .body_parameters import BodyParameters, write_body
@@ -29,6 +30,20 @@ def write_capture(capture: Capture, folder: Path, *, suffix: str = ".jpg", jpeg_
         )
     if folder.exists() and any(folder.iterdir()):
         raise ValueError(f"{folder}: expected a new or empty folder; choose another or empty it")
+    write_tables(capture, folder)
+    pairs = sorted({pair for split in capture.splits.values() for pair in split.pairs()})
+    for frame_id, camera_id in pairs:
+        frame = capture.load_frame(frame_id, camera_id, False)
+        pixels = (frame.image.clamp(0.0, 1.0) * 255.0).round().byte().numpy(force=True)
+        write_picture(picture_path(folder, frame.camera.name, frame_id, suffix), pixels, jpeg_quality)
+        write_mask(mask_path(folder, frame.camera.name, frame_id), frame.is_foreground.numpy(force=True))
+
+
+def write_tables(capture: Capture, folder: Path) -> None:
+    """Write cameras, splits and body: all of a capture but its pictures, which are not looked at.
+
+    Raises ValueError when a split's name is not usable.
+    """
     about = {
         "capture": capture.name,
         "frames": capture.num_frames,
@@ -38,25 +53,38 @@ def write_capture(capture: Capture, folder: Path, *, suffix: str = ".jpg", jpeg_
     }
     if taken := about.keys() & capture.splits.keys():
         raise ValueError(f"capture {capture.name!r}: a split may not be called {sorted(taken)[0]!r}; rename it")
-    folder.mkdir(parents=True, exist_ok=True)
     cameras = {camera.name: _camera_table(camera) for camera in capture.cameras}
     splits = {
         name: {"frames": list(split.frame_ids), "cameras": [capture.cameras[index].name for index in split.camera_ids]}
         for name, split in capture.splits.items()
     }
-    (folder / "cameras.json").write_text(json.dumps(cameras, indent=1))
-    (folder / "splits.json").write_text(json.dumps(about | splits))
-    body = BodyParameters(rig=capture.rig, shape=capture.shape, poses=capture.poses)
-    write_body(folder / "body_default.npz", body)
-    pairs = sorted({pair for split in capture.splits.values() for pair in split.pairs()})
-    for frame_id, camera_id in pairs:
-        frame = capture.load_frame(frame_id, camera_id, False)
-        stem = f"{frame.camera.name}/{frame_id:06d}"
-        pixels = (frame.image.clamp(0.0, 1.0) * 255.0).round().byte().numpy(force=True)
-        mask = frame.is_foreground.byte().numpy(force=True) * 255
-        options = [cv2.IMWRITE_JPEG_QUALITY, jpeg_quality] if suffix == ".jpg" else []
-        _write_picture(folder / (stem + suffix), cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), options)
-        _write_picture(folder / "mask" / f"{stem}.png", mask, [cv2.IMWRITE_PNG_BILEVEL, 1])
+    with replacing(folder / "body_default.npz") as temporary:
+        write_body(temporary, BodyParameters(rig=capture.rig, shape=capture.shape, poses=capture.poses))
+    # The cameras come last: by them the folder is known for a capture.
+    for name, table in ("splits.json", about | splits), ("cameras.json", cameras):
+        with replacing(folder / name) as temporary:
+            temporary.write_text(json.dumps(table, indent=1))
+
+
+def picture_path(folder: Path, camera: str, frame_id: int, suffix: str = ".jpg") -> Path:
+    """Where a camera's picture of a time step lies."""
+    return folder / camera / f"{frame_id:06d}{suffix}"
+
+
+def mask_path(folder: Path, camera: str, frame_id: int) -> Path:
+    """Where its mask lies."""
+    return folder / "mask" / camera / f"{frame_id:06d}.png"
+
+
+def write_picture(path: Path, pixels: UInt8[np.ndarray, "h w 3"], jpeg_quality: int = JPEG_QUALITY) -> None:
+    """Write a picture, sRGB, in the format that the path's suffix says."""
+    options = [cv2.IMWRITE_JPEG_QUALITY, jpeg_quality] if path.suffix == ".jpg" else []
+    _write(path, cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), options)
+
+
+def write_mask(path: Path, is_foreground: Bool[np.ndarray, "h w"]) -> None:
+    """Write a mask, 0 and 255, one bit a pixel on disk."""
+    _write(path, is_foreground.astype(np.uint8) * 255, [cv2.IMWRITE_PNG_BILEVEL, 1])
 
 
 def _camera_table(camera: Camera) -> dict[str, object]:
@@ -69,6 +97,6 @@ def _camera_table(camera: Camera) -> dict[str, object]:
     }
 
 
-def _write_picture(path: Path, pixels: UInt8[np.ndarray, "h w *d"], options: list[int]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(cv2.imencode(path.suffix, pixels, options)[1].tobytes())
+def _write(path: Path, pixels: UInt8[np.ndarray, "h w *d"], options: list[int]) -> None:
+    with replacing(path) as temporary:
+        temporary.write_bytes(cv2.imencode(path.suffix, pixels, options)[1].tobytes())
