@@ -9,7 +9,7 @@ from numpy import ndarray
 
 from avatar.capture.calibration import Calibration
 
-DARK = 24  # no pixel of a bar is brighter, whatever the codec did
+DARK = 24  # nine in ten pixels of a bar are not brighter, whatever the codec did
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,12 +43,10 @@ def fit_to_video(calibration: Calibration, pictures: Sequence[UInt8[ndarray, "h 
     top, left = (height - scale * rows) / 2, (width - scale * columns) / 2
     if max(top, left) < 0.51:  # the same shape, to the rounding of sizes
         return Letterbox(scale=scale, left_px=left, top_px=top)
-    brightest = np.max([picture.max(axis=-1) for picture in pictures], axis=0)
-    if top > left:
-        bars = np.concatenate([brightest[: int(top)], brightest[height - int(top) :]])
-    else:
-        bars = np.concatenate([brightest[:, : int(left)], brightest[:, width - int(left) :]], axis=1)
-    if not bars.size or bars.max() > DARK:
+    usual = np.median([picture.max(axis=-1) for picture in pictures], axis=0)
+    bar, around = (top, usual) if top > left else (left, usual.T)
+    depth = max(1, int(bar) - 1)  # the row next to the picture holds what scaling and the codec smeared out of it
+    if np.percentile(np.concatenate([around[:depth], around[-depth:]]), 90) > DARK:
         raise ValueError(
             f"{calibration.name}: its video has {height} x {width} pixels (h x w), the calibration is for "
             f"{rows} x {columns}, and the video has no black bars that explain it; calibrate again, or crop the video"

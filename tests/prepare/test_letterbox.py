@@ -45,6 +45,14 @@ def test_a_smaller_picture_between_bars() -> None:
     assert "scaled by 0.99265" in str(found)
 
 
+def test_bars_that_the_codec_smeared() -> None:
+    """As in a real video: the picture's last rows ring into the bar, and single blocks of it are bright for a while."""
+    pictures = [*video(1920, 1080, bar=7), *video(1920, 1080, bar=7)]
+    for i, picture in enumerate(pictures):
+        picture[1913], picture[1915, 64 * i : 64 * i + 64] = 60, 90
+    assert fit_to_video(calibration((1920, 1088)), pictures).top_px == pytest.approx(7.0588, abs=1e-3)
+
+
 def test_half_the_size_and_bars_at_the_sides() -> None:
     found = fit_to_video(calibration((1920, 1088)), video(960, 544))
     assert (found.scale, found.left_px, found.top_px) == (0.5, 0, 0)

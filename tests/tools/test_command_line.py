@@ -107,4 +107,4 @@ def test_assets_are_listed(
 ):
     monkeypatch.setenv("AVATAR_CACHE", str(tmp_path))
     assert command("assets", "list") == 0
-    assert capsys.readouterr().out.count("not fetched") == 2 + 4
+    assert capsys.readouterr().out.count("not fetched") == 2 + 4 + 1
