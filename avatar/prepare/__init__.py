@@ -1,5 +1,6 @@
 """From synchronised videos and their calibration to what a body is fitted to: landmarks, masks and cameras."""
 
+from .body_fit import BodyFitConfig, fit_body
 from .bundle import Bundle, BundleConfig, refine_cameras
 from .frame_shifts import FrameShifts, find_frame_shifts
 from .intrinsics import IntrinsicsDoubt, doubt_intrinsics
@@ -14,6 +15,7 @@ from .undistort import Undistorter
 from .video import VideoConfig, VideoFrame, read_video, synchronised_frames
 
 __all__ = [
+    "BodyFitConfig",
     "BoneLength",
     "Bundle",
     "BundleConfig",
@@ -42,6 +44,7 @@ __all__ = [
     "clean_plate",
     "doubt_intrinsics",
     "find_frame_shifts",
+    "fit_body",
     "fit_to_video",
     "foreground",
     "landmark_motion",

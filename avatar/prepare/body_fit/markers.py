@@ -1,0 +1,84 @@
+"""Where BlazePose's landmarks are on Anny's body."""
+
+from dataclasses import dataclass
+from typing import Final
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from avatar.body import AnnyBody
+from avatar.body.shape_space import BlendShapes
+from avatar.geometry import transform_points
+
+from ..skeleton import MIRROR, NAMES
+
+# Landmark without its side: the bone that carries it, and the joint that it is at, or the keypoint (of COCO) and how
+# far beside it (away from the middle, back, up), metres.
+_JOINTS: Final = {
+    **{"shoulder": ("upperarm01", "upperarm01"), "elbow": ("lowerarm01", "lowerarm01"), "wrist": ("wrist", "wrist")},
+    **{"pinky": ("wrist", "finger5-1"), "index": ("wrist", "finger2-1"), "thumb": ("wrist", "finger1-2")},
+    **{"hip": ("upperleg01", "upperleg01"), "knee": ("lowerleg01", "lowerleg01"), "ankle": ("foot", "foot")},
+}
+_KEYPOINTS: Final = {
+    **{"nose": ("head", "nose", (0, 0, 0)), "mouth": ("head", "nose", (0.025, 0.02, -0.04))},
+    **{"eye_inner": ("head", "eye", (-0.014, 0, 0)), "eye": ("head", "eye", (0, 0, 0))},
+    **{"eye_outer": ("head", "eye", (0.014, 0, 0)), "ear": ("head", "ear", (0, 0, 0))},
+    **{"heel": ("foot", "heel", (0, 0, 0)), "foot_index": ("foot", "big_toe", (0.005, -0.02, 0))},
+}
+_IN_THE_MIDDLE: Final = ("head",)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Markers:
+    """A point of the body for every landmark.
+
+    Attributes:
+        bones: the joint whose bone carries each.
+        rest: their places at rest by shape, metres.
+    """
+
+    bones: Int[Tensor, "33"]
+    rest: BlendShapes
+
+    @classmethod
+    def of(cls, body: AnnyBody) -> "Markers":
+        """Those of Anny on its own skeleton."""
+        found = [_marker(body, name) for name in NAMES]
+        return cls(
+            bones=torch.tensor([body.joint_names.index(bone) for bone, _, _ in found]),
+            rest=BlendShapes(
+                base=torch.stack([base for _, base, _ in found]),
+                directions=torch.stack([directions for _, _, directions in found], dim=1),
+            ),
+        )
+
+    def posed(
+        self,
+        rest: Float[Tensor, "33 3"],
+        offsets: Float[Tensor, "33 3"],
+        posed_from_rest: Float[Tensor, "f j 4 4"],
+    ) -> Float[Tensor, "f 33 3"]:
+        """World metres of the markers, ``offsets`` beside where they are at rest (the model's axes)."""
+        return transform_points(posed_from_rest[:, self.bones], (rest + mirrored(offsets)))
+
+
+def mirrored(offsets: Float[Tensor, "33 3"]) -> Float[Tensor, "33 3"]:
+    """The mean of offsets and of those of the other side: what a landmark is taken for is alike on both sides."""
+    return 0.5 * (offsets + offsets[list(MIRROR)] * offsets.new_tensor([-1.0, 1.0, 1.0]))
+
+
+def _marker(body: AnnyBody, name: str) -> tuple[str, Tensor, Tensor]:
+    words = name.split("_")
+    side = next((word for word in words if word in ("left", "right")), "")
+    kind = "_".join(word for word in words if word != side)
+    letter = side[:1].upper()
+    if kind in _JOINTS:
+        bone, joint = (f"{part}.{letter}" for part in _JOINTS[kind])
+        row = body.joint_names.index(joint)
+        return bone, body.joints.base[row], body.joints.directions[:, row]
+    bone, keypoint, (left, back, up) = _KEYPOINTS[kind]
+    weights = body.keypoint_weights[body.keypoint_names.index(keypoint if keypoint == "nose" else f"{side}_{keypoint}")]
+    shift = weights.new_tensor([-left if side == "right" else left, back, up])
+    base, directions = weights @ body.vertices.base + shift, weights @ body.vertices.directions
+    return bone if bone in _IN_THE_MIDDLE else f"{bone}.{letter}", base, directions
