@@ -108,11 +108,17 @@ class Converted:
 
 
 def convert(
-    source: BodyModel, shape: Shape, poses: Pose, target: BodyModel, config: ConversionConfig | None = None
+    source: BodyModel,
+    shape: Shape,
+    poses: Pose,
+    target: BodyModel,
+    config: ConversionConfig | None = None,
+    on_poses: Callable[[int], None] | None = None,
 ) -> Converted:
     """The person of ``shape`` and its ``poses`` (a sequence) of the ``source`` model as those of ``target``.
 
-    Both models must be float32 and on the CPU. Raises ValueError when they have too few joints in common.
+    ``on_poses`` is told how many more time steps are done. Both models must be float32 and on the CPU. Raises
+    ValueError when they have too few joints in common.
     """
     config = config or ConversionConfig()
     given = source.shaped(shape)
@@ -125,18 +131,20 @@ def convert(
         fit, aims = _Fit(start[rows.tolist()], config), match.aims(poses[rows.tolist()])
         fit.run(partial(fit.cost, shaped, match, aims), config.pose_steps)
         parts.append(fit.found())
+        if on_poses:
+            on_poses(len(rows))
     fitted = _joined(parts)
     return Converted(shape=person, poses=fitted, report=_report(match, poses, shaped, fitted))
 
 
 def converted_capture(
-    capture: Capture, rig: str, config: ConversionConfig | None = None
+    capture: Capture, rig: str, config: ConversionConfig | None = None, on_poses: Callable[[int], None] | None = None
 ) -> tuple[Capture, ConversionReport]:
     """The capture with the body of another rig in every time step, and how far that is from the one it had.
 
     Raises as ``load_body`` and ``convert`` do.
     """
-    found = convert(load_body(capture.rig), capture.shape, capture.poses, load_body(rig), config)
+    found = convert(load_body(capture.rig), capture.shape, capture.poses, load_body(rig), config, on_poses)
 
     def load_frame(frame_id: int, camera_id: int, cropped: bool) -> Frame:
         pose = replace(found.poses[frame_id], frame_id=frame_id)

@@ -12,7 +12,7 @@ import torch
 from scipy.spatial.transform import Rotation
 
 from avatar.body import add_body, load_body
-from avatar.captures import open_capture
+from avatar.captures import open_capture, write_zju_capture
 from avatar.geometry import look_at
 
 SIZE, CAMERAS = 64, 4
@@ -153,3 +153,50 @@ def test_a_missing_body_model_is_named(
     monkeypatch.setenv("AVATAR_CACHE", str(tmp_path / "empty"))
     with pytest.raises(FileNotFoundError, match=r"smpl_neutral is not here; .* avatar assets add-body"):
         open_capture(path)
+
+
+def test_it_is_written_as_it_was_published(folder: Callable[..., Path], tmp_path: Path) -> None:
+    """By hand: ``exp(Rh) v + Th`` are the vertices, and OpenCV projects them onto the mask. By us: to the bit."""
+    capture, place = open_capture(folder()), tmp_path / "written"
+    write_zju_capture(capture, place)
+    read = open_capture(place)
+    assert torch.equal(read.poses.local_quats, capture.poses.local_quats)
+    assert torch.equal(read.poses.root_position_world, capture.poses.root_position_world)
+    assert all(
+        torch.equal(one.camera_from_world, other.camera_from_world)
+        for one, other in zip(read.cameras, capture.cameras, strict=True)
+    )
+    annots = np.load(place / "annots.npy", allow_pickle=True).item()
+    for frame in range(2):
+        values = np.load(place / "new_params" / f"{frame}.npy", allow_pickle=True).item()
+        vertices = np.load(place / "new_vertices" / f"{frame}.npy")
+        with np.load(tmp_path / "SMPL_NEUTRAL.npz") as arrays:
+            np.testing.assert_allclose(vertices_by_hand(values, arrays), vertices, atol=3e-6)
+            np.testing.assert_allclose(vertices_by_hand(parameters(frame), arrays), vertices, atol=3e-6)
+        for camera in range(CAMERAS):
+            k, d, r, t = (annots["cams"][key][camera] for key in "KDRT")
+            seen = cv2.projectPoints(vertices.astype(np.float64), cv2.Rodrigues(r)[0], t / 1000, k, d)[0]
+            columns, rows = seen.reshape(-1, 2).round().astype(int).T
+            mask = cv2.imread(str(place / "mask_cihp" / annots["ims"][frame]["ims"][camera]), cv2.IMREAD_UNCHANGED)
+            assert mask is not None
+            assert (mask[rows, columns] == 5).all()
+
+
+def test_what_is_written_is_a_published_set_without_our_files(folder: Callable[..., Path], tmp_path: Path) -> None:
+    capture, place = open_capture(folder()), tmp_path / "written"
+    write_zju_capture(capture, place)
+    for name in ("body_default.npz", "splits.json"):
+        (place / name).unlink()
+    read = open_capture(place)
+    assert read.rig == "smpl_neutral"
+    for one, other in zip(read.cameras, capture.cameras, strict=True):
+        assert torch.equal(one.camera_from_world, other.camera_from_world)
+        assert torch.equal(one.intrinsics_px, other.intrinsics_px)
+    torch.testing.assert_close(read.shape.values, capture.shape.values, atol=1e-6, rtol=0)
+    for frame in range(2):
+        one, other = (load_body(c.rig).shaped(c.shape).posed(c.pose(frame)).vertices_world for c in (read, capture))
+        torch.testing.assert_close(one, other, atol=3e-6, rtol=0)
+        for camera in range(CAMERAS):
+            found, wanted = (c.load_frame(frame, camera, False) for c in (read, capture))
+            assert torch.equal(found.image, wanted.image)
+            assert torch.equal(found.is_foreground, wanted.is_foreground)

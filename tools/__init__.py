@@ -20,6 +20,7 @@ VERBS: Final = {
     "render": "film an avatar from new views and in new poses",
     "view": "look at avatars in the browser, move them, follow a running fit",
     "export": "write an avatar for other programs: Gaussians, rigged or plain meshes, films",
+    "convert": "write a capture in another layout, with another body, or a part of it",
     "bench": "measure the speed of the parts on this machine",
     "assets": "fetch or bring what avatar may not ship: weights of LPIPS, models of BlazePose, SMPL bodies",
 }

@@ -10,7 +10,7 @@ from .load import RIGS, BodyModel, load_body
 from .rig import Rig, ShapedBody
 from .smpl import SmplBody
 from .smpl_family import SMPL_RIGS, Gender
-from .smpl_poses import hand_pose, pose_from_axis_angles, pose_from_rh_th
+from .smpl_poses import hand_pose, pose_from_axis_angles, pose_from_rh_th, rh_th_from_pose
 from .smpl_source import add_body, body_path, installed_bodies
 
 __all__ = [
@@ -29,5 +29,6 @@ __all__ = [
     "load_body",
     "pose_from_axis_angles",
     "pose_from_rh_th",
+    "rh_th_from_pose",
     "spread_pose",
 ]

@@ -2,25 +2,31 @@
 
 from .door_checks import check_person, first_time_step
 from .errors import CaptureError, MissingFileError
-from .pictures import PictureConfig
+from .pictures import PictureConfig, PictureLoader
 from .reader import read_capture
 from .restricted_pickle import load_npy_dict
+from .selection import selected
 from .smpl_poses import NO_BODY, SmplPoses
-from .writer import write_capture
+from .writer import FileOf, write_capture
 from .zju_mocap import read_zju_mocap
 from .zju_subjects import SUBJECTS
+from .zju_writer import write_zju_mocap
 
 __all__ = [
     "NO_BODY",
     "SUBJECTS",
     "CaptureError",
+    "FileOf",
     "MissingFileError",
     "PictureConfig",
+    "PictureLoader",
     "SmplPoses",
     "check_person",
     "first_time_step",
     "load_npy_dict",
     "read_capture",
     "read_zju_mocap",
+    "selected",
     "write_capture",
+    "write_zju_mocap",
 ]

@@ -24,6 +24,7 @@ from avatar.structs import Pose, Shape
 
 from .errors import CaptureError
 from .files import inside, read_npz
+from .tables import NEEDS, first_place, numbers
 
 Arrays = dict[str, np.ndarray]
 # ``[f j 4 4]`` poses of Anny's default rig in its local-ref convention, and the person's shape, to poses of ours.
@@ -32,8 +33,7 @@ PoseFromLocalRef = Callable[[Tensor, Shape], Pose]
 DEFAULT_RIG = "anny"
 ANNY_JOINTS = 104
 ANNY_SETTINGS = {"rig": DEFAULT_RIG, "topology": "anny", "pose_parameterization": "local-ref"}
-LARGEST = 1e6
-NEEDS = "fit the body again or restore the file"
+ROUNDING = 1e-6  # as far as rounding to float32 takes the length of a unit quaternion from one
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -100,29 +100,33 @@ def write_body(path: Path, body: BodyParameters) -> None:
 
 
 def _house_body(arrays: Arrays, path: Path) -> BodyParameters:
-    quats = _numbers(arrays, "local_quats", (None, None, 4), path)
-    if (joint := _first(np.abs(np.linalg.norm(quats, axis=-1) - 1) > 1e-3)) is not None:
+    quats = numbers(arrays, "local_quats", (None, None, 4), path)
+    error = np.abs(np.linalg.norm(quats, axis=-1) - 1)
+    if (joint := first_place(error > 1e-3)) is not None:
         raise CaptureError(path, f"local_quats{joint}: expected a unit quaternion; {NEEDS}")
-    root = _numbers(arrays, "root_position_world", (len(quats), 3), path)
+    given = torch.from_numpy(quats)
+    is_unit = torch.from_numpy(error < ROUNDING)[..., None]  # kept as they are: what was written is read to the bit
+    root = numbers(arrays, "root_position_world", (len(quats), 3), path)
     poses = Pose(
-        local_quats=normalize_quats(torch.from_numpy(quats)).float(), root_position_world=torch.from_numpy(root).float()
+        local_quats=torch.where(is_unit, given, normalize_quats(given)).float(),
+        root_position_world=torch.from_numpy(root).float(),
     )
     return BodyParameters(rig=_rig(arrays), shape=_shape(arrays, "shape_names", "shape_values", path), poses=poses)
 
 
 def _exact_body(arrays: Arrays, path: Path) -> BodyParameters:
     """Poses from the joints' rotations from rest and their places, both in the world."""
-    turns = _numbers(arrays, "rotation_rest_to_posed", (None, None, 3, 3), path)
+    turns = numbers(arrays, "rotation_rest_to_posed", (None, None, 3, 3), path)
     frames, joints = turns.shape[:2]
     _check_frames(arrays, frames, path)
     parents = _parents(arrays, joints, path)
-    rest = _numbers(arrays, "rest_bone_heads", (joints, 3), path)
+    rest = numbers(arrays, "rest_bone_heads", (joints, 3), path)
     world = _world_from_file(arrays, path)
     turns = world[:3, :3] @ turns
-    places = _numbers(arrays, "joints_world", (frames, joints, 3), path) @ world[:3, :3].T + world[:3, 3]
+    places = numbers(arrays, "joints_world", (frames, joints, 3), path) @ world[:3, :3].T + world[:3, 3]
     _check_rotations(turns, "rotation_rest_to_posed", path)
     bones = np.einsum("fjxy,jy->fjx", turns[:, parents], rest[1:] - rest[parents])
-    if (joint := _first(np.linalg.norm(places[:, parents] + bones - places[:, 1:], axis=-1) > 1e-3)) is not None:
+    if (joint := first_place(np.linalg.norm(places[:, parents] + bones - places[:, 1:], axis=-1) > 1e-3)) is not None:
         where = f"joints_world[{joint[0]}, {joint[1] + 1}]"
         raise CaptureError(path, f"{where}: expected the joint within 1 mm of where its parent holds it; {NEEDS}")
     local = np.concatenate([turns[:, :1], turns[:, parents].swapaxes(-1, -2) @ turns[:, 1:]], axis=1)
@@ -141,11 +145,11 @@ def _anny_body(arrays: Arrays, path: Path) -> tuple[Shape, Float[np.ndarray, "f 
                 path,
                 f"{key}: expected {expected!r}, got {found!r}; other poses need rotation_rest_to_posed beside them",
             )
-    pose = _numbers(arrays, "pose", (None, ANNY_JOINTS, 4, 4), path)
+    pose = numbers(arrays, "pose", (None, ANNY_JOINTS, 4, 4), path)
     _check_frames(arrays, len(pose), path)
     pose[:, 0] = _world_from_file(arrays, path) @ pose[:, 0]
     _check_rotations(pose[..., :3, :3], "pose", path)
-    if (joint := _first(np.abs(pose[:, 1:, :3, 3]).max(axis=-1) > 1e-3)) is not None:
+    if (joint := first_place(np.abs(pose[:, 1:, :3, 3]).max(axis=-1) > 1e-3)) is not None:
         raise CaptureError(path, f"pose{joint}: only the root may move, other joints turn; {NEEDS}")
     return _phenotype(arrays, path), pose
 
@@ -156,7 +160,7 @@ def _rig(arrays: Arrays) -> str:
 
 def _parents(arrays: Arrays, joints: int, path: Path) -> np.ndarray:
     """The parent of every joint but the root."""
-    parents = _numbers(arrays, "bone_parents", (joints,), path)
+    parents = numbers(arrays, "bone_parents", (joints,), path)
     is_before = (parents >= 0) & (parents < np.arange(joints)) & (parents % 1 == 0)
     if parents[0] >= 0 or not is_before[1:].all():
         raise CaptureError(path, f"bone_parents: expected -1 for the root, then a joint before each; {NEEDS}")
@@ -168,7 +172,7 @@ def _world_from_file(arrays: Arrays, path: Path) -> Float[np.ndarray, "4 4"]:
     world = np.eye(4)
     for key in ("world_from_anny", "world_from_model"):
         if key in arrays:
-            world = _numbers(arrays, key, (4, 4), path) @ world
+            world = numbers(arrays, key, (4, 4), path) @ world
     return world
 
 
@@ -181,7 +185,7 @@ def _check_frames(arrays: Arrays, frames: int, path: Path) -> None:
 
 def _check_rotations(rotations: Float[np.ndarray, "f j 3 3"], key: str, path: Path) -> None:
     error = np.abs(rotations @ rotations.swapaxes(-1, -2) - np.eye(3)).max(axis=(-1, -2))
-    if (joint := _first((error > 1e-3) | (np.linalg.det(rotations) < 0))) is not None:
+    if (joint := first_place((error > 1e-3) | (np.linalg.det(rotations) < 0))) is not None:
         raise CaptureError(path, f"{key}{joint}: expected a rotation; {NEEDS}")
 
 
@@ -193,32 +197,8 @@ def _phenotype(arrays: Arrays, path: Path) -> Shape:
 
 
 def _shape(arrays: Arrays, names_key: str, values_key: str, path: Path) -> Shape:
-    values = _numbers(arrays, values_key, (None,), path)
+    values = numbers(arrays, values_key, (None,), path)
     names = arrays.get(names_key, np.zeros(0))
     if names.dtype.kind != "U" or names.shape != values.shape:
         raise CaptureError(path, f"{names_key}: expected one name for each of {values.size} values; {NEEDS}")
     return Shape(names=tuple(str(name) for name in names), values=torch.from_numpy(values).float())
-
-
-def _numbers(arrays: Arrays, key: str, shape: tuple[int | None, ...], path: Path) -> Float[np.ndarray, "..."]:
-    """``arrays[key]`` as float64 when it is finite, not huge and of ``shape``, where None is any length but zero."""
-    array = arrays.get(key)
-    if array is None:
-        raise CaptureError(path, f"has no {key!r}; {NEEDS}")
-    fits = len(array.shape) == len(shape) and all(n == m if m else n for n, m in zip(array.shape, shape, strict=True))
-    if array.dtype.kind not in "fiu" or not fits:
-        wanted = tuple(length or "any" for length in shape)
-        raise CaptureError(
-            path, f"{key}: expected numbers of shape {wanted}, got {array.dtype} of {array.shape}; {NEEDS}"
-        )
-    numbers = array.astype(np.float64)
-    if (place := _first(~(np.abs(numbers) < LARGEST))) is not None:
-        wanted = f"a finite number below {LARGEST:g} in size"
-        raise CaptureError(path, f"{key}{place}: expected {wanted}, got {array[tuple(place)]}; {NEEDS}")
-    return numbers
-
-
-def _first(is_wrong: np.ndarray) -> list[int] | None:
-    """The index of the first true entry, or None."""
-    places = np.argwhere(is_wrong)
-    return places[0].tolist() if len(places) else None

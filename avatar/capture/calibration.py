@@ -19,6 +19,9 @@ PixelOrigin = Literal["corner", "centre"]
 
 # Some sets store rotations with few digits, so they are projected to SO(3); further off than this is a mistake.
 ROTATION_TOLERANCE = 1e-2
+# As far as rounding to float32 takes a rotation from being one: such matrices are kept as they are, so that what was
+# read and written is read again to the last bit.
+ROUNDING = 1e-6
 LARGEST = 1e6
 LARGEST_SIDE = 65535
 # How many coefficients OpenCV's lens models take: k1 k2 p1 p2 (k3 (k4 k5 k6)), and k1 k2 k3 k4 of a fisheye.
@@ -182,7 +185,7 @@ def _intrinsics(matrix: Float[np.ndarray, "3 3"], name: str, path: Path) -> Floa
 
 
 def _rotation(matrix: Float[np.ndarray, "3 3"], name: str, path: Path) -> Float[np.ndarray, "3 3"]:
-    """The nearest rotation, ``U V^T`` of the singular value decomposition."""
+    """The nearest rotation, ``U V^T`` of the singular value decomposition; a rotation but for rounding is itself."""
     try:
         u, _, vt = np.linalg.svd(matrix)
     except np.linalg.LinAlgError as error:
@@ -190,4 +193,4 @@ def _rotation(matrix: Float[np.ndarray, "3 3"], name: str, path: Path) -> Float[
     nearest = u @ vt
     if np.linalg.det(nearest) < 0 or np.abs(nearest - matrix).max() > ROTATION_TOLERANCE:
         raise CaptureError(path, f"{name}: R is no rotation from world to camera; calibrate again")
-    return nearest
+    return matrix if np.abs(matrix @ matrix.T - np.eye(3)).max() < ROUNDING else nearest

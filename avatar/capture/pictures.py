@@ -198,6 +198,21 @@ class PictureLoader:
             crop=picture.crop,
         )
 
+    def has(self, frame_id: int, camera_id: int) -> bool:
+        """Whether the picture and its mask are there."""
+        try:
+            self.source.check(Split(name="", frame_ids=(frame_id,), camera_ids=(camera_id,)))
+        except MissingFileError:
+            return False
+        return True
+
+    def file_of(self, frame_id: int, camera_id: int) -> Path | None:
+        """The file that holds the very pixels of a whole picture; None where they are changed or in a video."""
+        is_changed = self.lenses[camera_id] is not None or not self.config.keep_background
+        if is_changed or not isinstance(self.source, PictureFiles):
+            return None
+        return self.source.image_path(frame_id, camera_id)
+
     @property
     def kept_bytes(self) -> int:
         """Memory held by decoded pictures; at most ``config.cache_bytes``."""

@@ -9,6 +9,8 @@ import numpy as np
 from .errors import CaptureError
 
 MAX_DEPTH = 4
+LARGEST = 1e6
+NEEDS = "fit the body again or restore the file"
 
 
 def table(value: object, where: Path, what: str) -> dict[str, object]:
@@ -69,14 +71,30 @@ def floats(value: object, shape: tuple[int, ...], where: Path, what: str) -> np.
 
 
 def numbers(values: Mapping[str, object], key: str, shape: tuple[int | None, ...], where: Path) -> np.ndarray:
-    """The array ``values[key]`` as float64 when it is numbers of ``shape``, where None is any length but zero."""
+    """The array ``values[key]`` as float64 when it is of ``shape``, where None is any length but zero.
+
+    CaptureError for what is missing, of another shape or type, and for a number that is none or huge.
+    """
     array = field(values, key, where, "the file")
-    if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiu":
-        raise CaptureError(where, f"{key}: expected an array of numbers, got {getattr(array, 'dtype', type(array))}")
-    if len(array.shape) != len(shape) or not all(n == m if m else n for n, m in zip(array.shape, shape, strict=True)):
+    found = f"{array.dtype} of {array.shape}" if isinstance(array, np.ndarray) else type(array).__name__
+    if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiu" or not _fits(array.shape, shape):
         wanted = tuple(length or "any" for length in shape)
-        raise CaptureError(where, f"{key}: expected numbers of shape {wanted}, got {array.shape}")
-    return array.astype(np.float64)
+        raise CaptureError(where, f"{key}: expected numbers of shape {wanted}, got {found}; {NEEDS}")
+    result = array.astype(np.float64)
+    if (place := first_place(~(np.abs(result) < LARGEST))) is not None:
+        wanted = f"a finite number below {LARGEST:g} in size"
+        raise CaptureError(where, f"{key}{place}: expected {wanted}, got {array[tuple(place)]}; {NEEDS}")
+    return result
+
+
+def _fits(found: tuple[int, ...], wanted: tuple[int | None, ...]) -> bool:
+    return len(found) == len(wanted) and all(n == m if m else n > 0 for n, m in zip(found, wanted, strict=True))
+
+
+def first_place(is_wrong: np.ndarray) -> list[int] | None:
+    """The index of the first true entry, or None."""
+    places = np.argwhere(is_wrong)
+    return places[0].tolist() if len(places) else None
 
 
 def _leaves(value: object, count: int, depth: int) -> Iterator[float]:

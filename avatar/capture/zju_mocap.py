@@ -7,7 +7,7 @@
     <camera>/000000.jpg   pictures (.png as well where cameras.json names no paths)
     mask/<camera>/000000.png, or mask_cihp/...: zero is background
     body.npz              body parameters, see ``body_parameters``; of a rig that we have, else body_default.npz
-    splits.json           named splits, frame_rate, pixel_origin; optional
+    splits.json           named splits, frame_rate, pixel_origin, up, cameras; optional
     surface/000000.npy    the true surface, see ``surfaces``; of rendered captures, for some time steps
 
 **Where pixel (0, 0) lies.** Cameras calibrated with OpenCV put pixel centres at integers, the house at .5. What holds
@@ -15,13 +15,20 @@ is the argument ``pixel_origin``, else the key of that name in ``splits.json``, 
 true body or surface (``TRUTHS``), have ``"corner"``, filmed ones ``"centre"``. The published set is filmed. So is
 balance4, whose README gives detections, to which its cameras and body were adjusted, with pixel centres at integers.
 
-**Up.** Nothing is turned: a capture must be z-up already. The published set, whose z points down and whose bodies are
-SMPL's, is ``zju_published``.
+**Up.** Nothing is turned: a capture must be z-up already, but for cameras whose ``splits.json`` says ``"up": "-z"``,
+which are turned by half a turn about x; the body file is z-up even then. The published set, whose z points down and
+whose bodies are SMPL's, is ``zju_published``; ``zju_writer`` writes what is both.
+
+**Names.** ``cameras`` in ``splits.json`` are the names of the cameras in the order of the table; without it those of an
+``annots.npy`` are called by the folders of their pictures.
 """
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
+
+import numpy as np
 
 from avatar.structs import Capture
 
@@ -39,6 +46,8 @@ from .tables import field, floats, sequence, table, text
 # What only a rendered capture comes with.
 TRUTHS = ("body.npz", "surface")
 MASK_FOLDERS = ("mask", "mask_cihp")
+# Half a turn about x: z down to z up, and back.
+UPSIDE_DOWN = np.diag([1.0, -1.0, -1.0])
 
 
 def read_zju_mocap(
@@ -69,6 +78,9 @@ def read_zju_mocap(
     body = read_body(find_body(folder, rigs), pose_from_local_ref)
     num_frames = len(body.poses.local_quats)
     calibrations, names = _cameras_and_names(folder, num_frames)
+    calibrations = [
+        _in_house(calibration, about, about_path) for calibration in _named(calibrations, about, about_path)
+    ]
     masks = mask_folder or _mask_folder(folder)
     origin = pixel_origin or _pixel_origin(about, folder)
     recording = Recording(
@@ -130,6 +142,28 @@ def read_annots(path: Path) -> tuple[list[Calibration], list[list[str]]]:
     if not cameras or len(set(cameras)) < len(cameras) or not all(cameras):
         raise CaptureError(path, "ims: expected the pictures of each camera in a folder of its own")
     return calibrations_from_annots(field(annots, "cams", path, "the table"), cameras, path), names
+
+
+def _named(calibrations: list[Calibration], about: dict[str, object], path: Path) -> list[Calibration]:
+    """The cameras with the names that ``splits.json`` has for them, where it has any."""
+    if "cameras" not in about:
+        return calibrations
+    listed = sequence(about["cameras"], path, "cameras", len(calibrations))
+    names = [text(name, path, "cameras") for name in listed]
+    if len(set(names)) < len(names):
+        raise CaptureError(path, "cameras: a name is listed twice; name them apart")
+    return [replace(calibration, name=name) for calibration, name in zip(calibrations, names, strict=True)]
+
+
+def _in_house(calibration: Calibration, about: dict[str, object], path: Path) -> Calibration:
+    """The camera in a world whose z points up."""
+    match about.get("up", "z"):
+        case "z":
+            return calibration
+        case "-z":
+            return calibration.turned(UPSIDE_DOWN)
+        case other:
+            raise CaptureError(path, f"up: expected 'z' or '-z', got {other!r:.40}")
 
 
 def _mask_folder(folder: Path) -> str:

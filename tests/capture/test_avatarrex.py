@@ -88,10 +88,10 @@ def test_lost_pictures_are_in_no_split(drawn: Capture, tmp_path: Path, write_pic
 @pytest.mark.parametrize(
     ("changes", "problem"),
     [
-        ({"body_pose": np.zeros((4, 69))}, r"body_pose: expected numbers of shape \(4, 63\), got \(4, 69\)"),
+        ({"body_pose": np.zeros((4, 69))}, r"body_pose: expected numbers of shape \(4, 63\), got float64 of \(4, 69\)"),
         ({"betas": np.zeros((3, 10))}, "betas: expected 1 or 4 rows"),
-        ({"transl": np.full((4, 3), np.nan)}, "place: expected finite"),
-        ({"transl": np.full((4, 3), "0.5")}, "transl: expected an array of numbers"),
+        ({"transl": np.full((4, 3), np.nan)}, r"transl\[0, 0\]: expected a finite number"),
+        ({"transl": np.full((4, 3), "0.5")}, "transl: expected numbers of shape"),
         ({"global_orient": np.array([None] * 4)}, "Python objects"),
     ],
 )

@@ -8,7 +8,7 @@ import pytest
 import avatar
 
 Command = Callable[..., int]
-VERBS = ("fit", "meta-learn", "sweep", "evaluate", "render", "export", "assets")
+VERBS = ("fit", "meta-learn", "sweep", "evaluate", "render", "export", "convert", "assets")
 
 
 @pytest.fixture(autouse=True)

@@ -17,6 +17,7 @@ file                                  written by                    on disk
 """
 
 from .colmap import read_colmap
+from .easymocap_writer import write_easymocap
 from .nerf import read_transforms
 from .opencv import read_easymocap, read_opencv
 from .pose2sim import read_toml
@@ -31,4 +32,5 @@ __all__ = [
     "read_qualisys",
     "read_toml",
     "read_transforms",
+    "write_easymocap",
 ]

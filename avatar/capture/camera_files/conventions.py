@@ -26,9 +26,17 @@ def parse_floats(words: Sequence[str], shape: tuple[int, ...], path: Path, what:
     return numbers
 
 
+HALF_PIXEL = np.array([[0.0, 0.0, 0.5], [0.0, 0.0, 0.5], [0.0, 0.0, 0.0]])
+
+
 def corner_intrinsics(intrinsics_px: Float[np.ndarray, "3 3"]) -> Float[np.ndarray, "3 3"]:
     """Intrinsics with pixel centres at .5 of those with pixel centres at integers."""
-    return intrinsics_px + np.array([[0.0, 0.0, 0.5], [0.0, 0.0, 0.5], [0.0, 0.0, 0.0]])
+    return intrinsics_px + HALF_PIXEL
+
+
+def centre_intrinsics(intrinsics_px: Float[np.ndarray, "3 3"]) -> Float[np.ndarray, "3 3"]:
+    """The inverse of ``corner_intrinsics``."""
+    return intrinsics_px - HALF_PIXEL
 
 
 def pinhole(fx: float, fy: float, cx: float, cy: float) -> Float[np.ndarray, "3 3"]:
