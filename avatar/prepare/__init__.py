@@ -9,6 +9,7 @@ from .letterbox import Letterbox, fit_to_video
 from .masks import CleanPlate, Foreground, MaskConfig, clean_plate, foreground
 from .observations import CameraFindings, Findings, FittedBody, MaskLoader, Observations
 from .region import Region
+from .report import write_report
 from .synchronise import MotionSignal, Synchronisation, landmark_motion, picture_motion, synchronise
 from .triangulate import BoneLength, Triangulation, bone_lengths, triangulate
 from .undistort import Undistorter
@@ -55,4 +56,5 @@ __all__ = [
     "synchronised_frames",
     "track",
     "triangulate",
+    "write_report",
 ]
