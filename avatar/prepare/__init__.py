@@ -2,14 +2,16 @@
 
 from .body_fit import BodyFitConfig, fit_body
 from .bundle import Bundle, BundleConfig, refine_cameras
+from .camera_motion import CameraMotion, camera_motion
+from .field_of_view import FieldOfView, estimated_field_of_view, recorded_field_of_view
 from .frame_shifts import FrameShifts, find_frame_shifts
 from .intrinsics import IntrinsicsDoubt, doubt_intrinsics
 from .landmarks import LandmarkConfig, Landmarker, Person, track
 from .letterbox import Letterbox, fit_to_video
 from .masks import CleanPlate, Foreground, MaskConfig, clean_plate, foreground
+from .monocular import MonocularConfig, Placement, place_person
 from .observations import CameraFindings, Findings, FittedBody, MaskLoader, Observations
 from .region import Region
-from .report import write_report
 from .synchronise import MotionSignal, Synchronisation, landmark_motion, picture_motion, synchronise
 from .triangulate import BoneLength, Triangulation, bone_lengths, triangulate
 from .undistort import Undistorter
@@ -21,7 +23,9 @@ __all__ = [
     "Bundle",
     "BundleConfig",
     "CameraFindings",
+    "CameraMotion",
     "CleanPlate",
+    "FieldOfView",
     "Findings",
     "FittedBody",
     "Foreground",
@@ -32,9 +36,11 @@ __all__ = [
     "Letterbox",
     "MaskConfig",
     "MaskLoader",
+    "MonocularConfig",
     "MotionSignal",
     "Observations",
     "Person",
+    "Placement",
     "Region",
     "Synchronisation",
     "Triangulation",
@@ -42,19 +48,22 @@ __all__ = [
     "VideoConfig",
     "VideoFrame",
     "bone_lengths",
+    "camera_motion",
     "clean_plate",
     "doubt_intrinsics",
+    "estimated_field_of_view",
     "find_frame_shifts",
     "fit_body",
     "fit_to_video",
     "foreground",
     "landmark_motion",
     "picture_motion",
+    "place_person",
     "read_video",
+    "recorded_field_of_view",
     "refine_cameras",
     "synchronise",
     "synchronised_frames",
     "track",
     "triangulate",
-    "write_report",
 ]
