@@ -12,6 +12,7 @@ from .masks import CleanPlate, Foreground, MaskConfig, clean_plate, foreground
 from .monocular import MonocularConfig, Placement, place_person
 from .observations import CameraFindings, Findings, FittedBody, MaskLoader, Observations
 from .region import Region
+from .straight_edges import EdgeCheck, check_edges, doubt_distortion
 from .synchronise import MotionSignal, Synchronisation, landmark_motion, picture_motion, synchronise
 from .triangulate import BoneLength, Triangulation, bone_lengths, triangulate
 from .undistort import Undistorter
@@ -25,6 +26,7 @@ __all__ = [
     "CameraFindings",
     "CameraMotion",
     "CleanPlate",
+    "EdgeCheck",
     "FieldOfView",
     "Findings",
     "FittedBody",
@@ -49,7 +51,9 @@ __all__ = [
     "VideoFrame",
     "bone_lengths",
     "camera_motion",
+    "check_edges",
     "clean_plate",
+    "doubt_distortion",
     "doubt_intrinsics",
     "estimated_field_of_view",
     "find_frame_shifts",
