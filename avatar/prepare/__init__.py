@@ -11,7 +11,11 @@ from .letterbox import Letterbox, fit_to_video
 from .masks import CleanPlate, Foreground, MaskConfig, clean_plate, foreground
 from .monocular import MonocularConfig, Placement, place_person
 from .observations import CameraFindings, Findings, FittedBody, MaskLoader, Observations
+from .one_person import OnePerson, PersonAt, follow_one, wanted_person
+from .people import PeopleConfig, find_people
 from .region import Region
+from .same_person import MatchedPerson, PeopleSeen, match_people
+from .sightings import Sightings
 from .straight_edges import EdgeCheck, check_edges, doubt_distortion
 from .synchronise import MotionSignal, Synchronisation, landmark_motion, picture_motion, synchronise
 from .triangulate import BoneLength, Triangulation, bone_lengths, triangulate
@@ -38,12 +42,18 @@ __all__ = [
     "Letterbox",
     "MaskConfig",
     "MaskLoader",
+    "MatchedPerson",
     "MonocularConfig",
     "MotionSignal",
     "Observations",
+    "OnePerson",
+    "PeopleConfig",
+    "PeopleSeen",
     "Person",
+    "PersonAt",
     "Placement",
     "Region",
+    "Sightings",
     "Synchronisation",
     "Triangulation",
     "Undistorter",
@@ -57,10 +67,13 @@ __all__ = [
     "doubt_intrinsics",
     "estimated_field_of_view",
     "find_frame_shifts",
+    "find_people",
     "fit_body",
     "fit_to_video",
+    "follow_one",
     "foreground",
     "landmark_motion",
+    "match_people",
     "picture_motion",
     "place_person",
     "read_video",
@@ -70,4 +83,5 @@ __all__ = [
     "synchronised_frames",
     "track",
     "triangulate",
+    "wanted_person",
 ]

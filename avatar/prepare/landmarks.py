@@ -137,10 +137,10 @@ def track(pictures: Iterable[Picture], landmarker: Landmarker, start: Region | N
     """
     last, is_lost = start, True
     for picture in pictures:
-        person = None if last is None or is_lost else _look(picture, landmarker, last)
+        person = None if last is None or is_lost else look(picture, landmarker, last)
         if person is None:
             regions = landmarker.detect(picture)
-            looks = (_look(picture, landmarker, region) for region in _candidates(regions, last, landmarker.config))
+            looks = (look(picture, landmarker, region) for region in _candidates(regions, last, landmarker.config))
             person = next((look for look in looks if look is not None), None)
         is_lost = person is None
         if person is not None:
@@ -156,8 +156,8 @@ def _candidates(regions: list[Region], last: Region | None, config: LandmarkConf
     return sorted(near, key=last.distance)
 
 
-def _look(picture: Picture, landmarker: Landmarker, region: Region) -> Person | None:
-    """The person in a region, looked at again where the region did not hold the person well."""
+def look(picture: Picture, landmarker: Landmarker, region: Region) -> Person | None:
+    """The person in a region, looked at again where the region did not hold it well; None for nobody."""
     person = landmarker.landmarks(picture, region)
     if (
         person.score >= landmarker.config.min_presence
