@@ -73,9 +73,11 @@ def write_report(
         _section("Training", _joined('<div class="charts">', training_charts(events), "</div>")),
     ]
     template = Template(files("avatar.evaluate").joinpath("page.html").read_text("utf-8"))
+    theme = files("avatar").joinpath("theme.css").read_text("utf-8")
+    text = "\n".join(filter(None, body))
     index = folder / "index.html"
     with replacing(index) as temporary:
-        page = template.substitute(title=escape(subject), gradient=error_gradient(), body="\n".join(filter(None, body)))
+        page = template.substitute(title=escape(subject), theme=theme, gradient=error_gradient(), body=text)
         temporary.write_text(page, "utf-8")
     return index
 

@@ -14,6 +14,7 @@ from .observations import CameraFindings, Findings, FittedBody, MaskLoader, Obse
 from .one_person import OnePerson, PersonAt, follow_one, wanted_person
 from .people import PeopleConfig, find_people
 from .region import Region
+from .report import write_report
 from .same_person import MatchedPerson, PeopleSeen, match_people
 from .sightings import Sightings
 from .straight_edges import EdgeCheck, check_edges, doubt_distortion
@@ -84,4 +85,5 @@ __all__ = [
     "track",
     "triangulate",
     "wanted_person",
+    "write_report",
 ]
