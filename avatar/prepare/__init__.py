@@ -4,6 +4,8 @@ from .body_fit import BodyFitConfig, fit_body
 from .bundle import Bundle, BundleConfig, refine_cameras
 from .camera_motion import CameraMotion, camera_motion
 from .field_of_view import FieldOfView, estimated_field_of_view, recorded_field_of_view
+from .findings_file import read_findings, write_findings
+from .folder import open_folder
 from .frame_shifts import FrameShifts, find_frame_shifts
 from .intrinsics import IntrinsicsDoubt, doubt_intrinsics
 from .landmarks import LandmarkConfig, Landmarker, Person, track
@@ -13,10 +15,12 @@ from .monocular import MonocularConfig, Placement, place_person
 from .observations import CameraFindings, Findings, FittedBody, MaskLoader, Observations
 from .one_person import OnePerson, PersonAt, follow_one, wanted_person
 from .people import PeopleConfig, find_people
+from .pipeline import PrepareConfig, prepare
 from .region import Region
 from .report import write_report
 from .same_person import MatchedPerson, PeopleSeen, match_people
 from .sightings import Sightings
+from .solve import Refine
 from .straight_edges import EdgeCheck, check_edges, doubt_distortion
 from .synchronise import MotionSignal, Synchronisation, landmark_motion, picture_motion, synchronise
 from .triangulate import BoneLength, Triangulation, bone_lengths, triangulate
@@ -53,6 +57,8 @@ __all__ = [
     "Person",
     "PersonAt",
     "Placement",
+    "PrepareConfig",
+    "Refine",
     "Region",
     "Sightings",
     "Synchronisation",
@@ -75,8 +81,11 @@ __all__ = [
     "foreground",
     "landmark_motion",
     "match_people",
+    "open_folder",
     "picture_motion",
     "place_person",
+    "prepare",
+    "read_findings",
     "read_video",
     "recorded_field_of_view",
     "refine_cameras",
@@ -85,5 +94,6 @@ __all__ = [
     "track",
     "triangulate",
     "wanted_person",
+    "write_findings",
     "write_report",
 ]

@@ -25,6 +25,11 @@ class Letterbox:
         shift = np.array([[self.scale, 0, self.left_px], [0, self.scale, self.top_px], [0, 0, 1]])
         return replace(calibration, intrinsics_px=shift @ calibration.intrinsics_px, size=size)
 
+    @property
+    def is_identity(self) -> bool:
+        """Whether the video's pixels are the calibrated ones."""
+        return self.scale == 1.0 and abs(self.left_px) + abs(self.top_px) < 1e-9
+
     def __str__(self) -> str:
         return (
             f"the video is the calibrated picture scaled by {self.scale:.5f}, with its corner at "

@@ -23,8 +23,8 @@ class Undistorter:
         self._intrinsics[:2, 2] -= 0.5  # OpenCV's pixel centres are integers
         self.is_needed = bool(calibration.distortion.any()) or calibration.is_fisheye
 
-    def picture(self, picture: UInt8[ndarray, "h w 3"]) -> UInt8[ndarray, "h w 3"]:
-        """The undistorted picture; black where the lens saw nothing."""
+    def picture(self, picture: UInt8[ndarray, "h w *d"]) -> UInt8[ndarray, "h w *d"]:
+        """The undistorted picture, of any channels; black where the lens saw nothing."""
         return self._remapped(picture)
 
     def mask(self, is_foreground: Bool[ndarray, "h w"]) -> Bool[ndarray, "h w"]:

@@ -8,7 +8,7 @@ import pytest
 import avatar
 
 Command = Callable[..., int]
-VERBS = ("fit", "meta-learn", "sweep", "evaluate", "render", "export", "convert", "assets")
+VERBS = ("prepare", "fit", "meta-learn", "sweep", "evaluate", "render", "export", "convert", "assets")
 
 
 @pytest.fixture(autouse=True)
@@ -52,7 +52,7 @@ def test_an_unknown_recipe_is_refused_with_those_there_are(command: Command, cap
 
 
 MISTAKES = {
-    "no command": (["fti"], "no command 'fti'; there are fit,"),
+    "no command": (["fti"], "no command 'fti'; there are prepare,"),
     "no capture": (["fit", "hybrid", "--capture", "{tmp}/none", "--run", "{tmp}/run"], "none: no such folder"),
     "no split": (
         ["fit", "hybrid", "--capture", "{capture}", "--run", "{tmp}/run", "--split", "dense"],

@@ -1,0 +1,228 @@
+"""From raw synchronised videos to a capture on disk."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from avatar.capture.calibration import Calibration
+from avatar.capture.camera_files import read_calibrations
+from avatar.structs import Camera
+
+from .advice import advise
+from .body_fit import fit_body
+from .capture_files import write_prepared
+from .findings_file import write_findings
+from .landmarks import LandmarkConfig, Landmarker
+from .masks import MaskConfig
+from .match import folder_name, match_cameras
+from .observations import CameraFindings, Findings, FittedBody, Observations
+from .pictures import Shot
+from .solve import Refine, Rig
+from .sources import Source, find_sources
+from .stages import (
+    FOLDER,
+    Fit,
+    Notify,
+    Told,
+    View,
+    Work,
+    find_people,
+    fit_person,
+    mask_loader,
+    observe,
+    set_clocks,
+    solve_cameras,
+    survey_videos,
+    write_shots,
+)
+from .stored import Arrays
+from .timeline import Timeline
+from .triangulate import bone_lengths
+from .world import house_turn
+
+FINDINGS = "findings.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrepareConfig:
+    """What a capture is made of, and how.
+
+    Attributes:
+        videos: a folder with a video, or a folder of pictures, for each camera; or one of these alone.
+        calibration: any file or folder of ``avatar.capture.camera_files``.
+        pictures_hz: pictures a second, for folders of pictures.
+        frames: the frames of each video to use: the first, and the one after the last or None.
+        unit_m: the unit of the calibration in metres, where its file does not say.
+        rate_hz: time steps a second; by default those of the slowest video.
+        stride: keep every so many time steps.
+        max_height: pictures are scaled down to so many rows; None leaves them.
+        refine: whether the landmarks may move the cameras.
+        landmarks: how the person is found.
+        masks: how masks are made.
+    """
+
+    videos: Path
+    calibration: Path | None = None
+    pictures_hz: float | None = None
+    frames: tuple[int, int | None] = (0, None)
+    unit_m: float | None = None
+    rate_hz: float | None = None
+    stride: int = 1
+    max_height: int | None = None
+    refine: Refine = "auto"
+    landmarks: LandmarkConfig = field(default_factory=LandmarkConfig)
+    masks: MaskConfig = field(default_factory=MaskConfig)
+
+    def __post_init__(self) -> None:
+        for name in ("pictures_hz", "unit_m", "rate_hz", "stride", "max_height"):
+            value = getattr(self, name)
+            if value is not None and not 0 < value < np.inf:
+                raise ValueError(f"PrepareConfig.{name}: expected more than 0, got {value}")
+        first, stop = self.frames
+        if first < 0 or (stop is not None and stop <= first):
+            raise ValueError(f"PrepareConfig.frames: expected 0 <= first < stop, got {first}, {stop}")
+
+
+def _fit_body(observations: Observations, told: Told) -> FittedBody:
+    return fit_body(observations, None, told)
+
+
+def prepare(
+    config: PrepareConfig,
+    folder: Path,
+    *,
+    notify: Notify = lambda stage, done, total, detail: None,
+    make_landmarker: Callable[[LandmarkConfig], Landmarker] = Landmarker,
+    fit: Fit = _fit_body,
+) -> Findings:
+    """Write the capture of the person in ``config.videos`` to ``folder``; gives what was found out on the way.
+
+    Stopped at any moment, the same call goes on where it was; with another config, from the first stage that changes.
+    Raises ValueError, FileNotFoundError or ImportError that say what to do.
+    """
+    work, name = Work(folder=folder, notify=notify), folder.resolve().name
+    pairs, noticed = _cameras_of(config)
+    views = find_people(work, survey_videos(work, pairs), config.landmarks, make_landmarker)
+    views, unseen = _with_person(views, config.videos)
+    cameras = [view.camera(config.max_height) for view in views]
+    timeline = set_clocks(work, views, cameras, config.rate_hz, config.stride)
+    seen = observe(views, cameras, timeline)
+    rig = solve_cameras(work, cameras, seen, config.refine, config.calibration or config.videos)
+    seen, cameras = rig.corrected(seen), rig.cameras(cameras)
+    shots = [_shot(view, cameras[i], timeline.rows[:, i]) for i, view in enumerate(views)]
+    written = write_shots(work, shots, [view.key for view in views], config.masks)
+    observations = Observations(
+        cameras=cameras,
+        frame_rate_hz=timeline.rate_hz,
+        points_px=seen.points_px,
+        confidences=seen.confidences,
+        points_world=rig.points_world,
+        point_confidences=rig.point_confidences,
+        guesses_m=seen.guesses_m,
+        load_mask=mask_loader(folder, cameras, shots),
+    )
+    fitted = fit_person(work, observations, written, fit)
+    exists = np.stack([shot.has_person for shot in shots], axis=1)
+    write_prepared(folder, name, cameras, fitted, timeline.rate_hz, exists)
+    told = _camera_findings(views, shots, timeline, rig, written)
+    findings = _findings(name, told, timeline, rig, written, fitted)
+    warnings = advise(findings, [camera.height for camera in cameras], [*noticed, *unseen])
+    findings = replace(findings, warnings=warnings)
+    write_findings(folder / FOLDER / FINDINGS, findings)
+    return findings
+
+
+def _cameras_of(config: PrepareConfig) -> tuple[list[tuple[Source, Calibration]], tuple[str, ...]]:
+    """Videos with their calibrated cameras, in a z-up world, called so that folders can be; and what was noticed."""
+    sources = find_sources(config.videos, config.pictures_hz, *config.frames)
+    if config.calibration is None:
+        raise ValueError(f"{config.videos}: no calibration; give the file that says where the cameras stand")
+    match = match_cameras(sources, read_calibrations(config.calibration, config.unit_m))
+    turn = house_turn([calibration for _, calibration in match.pairs], config.calibration)
+    names = [folder_name(calibration) for _, calibration in match.pairs]
+    if len(set(names)) < len(names):
+        raise ValueError(f"{config.calibration}: two cameras are called {max(names, key=names.count)!r}; rename one")
+    turned = [
+        (source, replace(calibration.turned(turn), name=name))
+        for (source, calibration), name in zip(match.pairs, names, strict=True)
+    ]
+    return turned, match.warnings
+
+
+def _with_person(views: Sequence[View], where: Path) -> tuple[list[View], list[str]]:
+    """The cameras in which somebody was found, and a sentence on each other. ValueError where too few are left."""
+    seen = [view for view in views if view.has_person]
+    if len(seen) < min(2, len(views)):
+        names = ", ".join(view.source.name for view in seen) or "no video"
+        raise ValueError(f"{where}: somebody was found in {names}; two cameras must see the person, whole and near")
+    unseen = [view.calibration.name for view in views if not view.has_person]
+    return seen, [f"{name}: nobody was found in its video; the camera was left out." for name in unseen]
+
+
+def _shot(view: View, camera: Camera, rows: np.ndarray) -> Shot:
+    return Shot(
+        source=view.source,
+        people=view.people,
+        frame_ids=view.footage.frame_ids,
+        rows=rows,
+        calibration=view.calibration,
+        size=(camera.height, camera.width),
+        name=camera.name,
+    )
+
+
+def _camera_findings(
+    views: Sequence[View], shots: Sequence[Shot], timeline: Timeline, rig: Rig, written: Sequence[Arrays]
+) -> tuple[CameraFindings, ...]:
+    found = []
+    for i, (view, shot) in enumerate(zip(views, shots, strict=True)):
+        is_missing = shot.rows < 0
+        notes = [] if view.footage.letterbox.is_identity else [str(view.footage.letterbox)]
+        notes += [doubt for doubt in rig.doubts if doubt.startswith(f"{shot.name}: ")]
+        found.append(
+            CameraFindings(
+                name=shot.name,
+                video=view.source.path.name,
+                offset_s=float(timeline.offsets_s[i]),
+                sync_confidence=float(timeline.confidences[i]),
+                missing=int(is_missing.sum()),
+                unseen=int((~shot.has_person & ~is_missing).sum()),
+                before_px=float(rig.before_px[i]),
+                after_px=float(rig.after_px[i]),
+                unrest=float(written[i]["unrest"]),
+                notes=tuple(notes),
+            )
+        )
+    return tuple(found)
+
+
+def _findings(
+    name: str,
+    cameras: tuple[CameraFindings, ...],
+    timeline: Timeline,
+    rig: Rig,
+    written: Sequence[Arrays],
+    fitted: FittedBody,
+) -> Findings:
+    return Findings(
+        name=name,
+        frame_rate_hz=timeline.rate_hz,
+        cameras=cameras,
+        signals=timeline.signals,
+        points_world=rig.points_world,
+        residuals_px=_nanmedian(rig.residuals_px),
+        fit_residuals_px=_nanmedian(fitted.residuals_px),
+        disagreements=torch.from_numpy(np.stack([each["disagreements"] for each in written], axis=1)),
+        overlaps=fitted.overlaps,
+        bones=tuple(bone_lengths(rig.points_world)),
+        is_refined=rig.is_refined,
+        warnings=(),
+    )
+
+
+def _nanmedian(residuals_px: Tensor) -> Tensor:
+    return residuals_px.nanmedian(dim=-1).values

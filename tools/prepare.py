@@ -1,0 +1,100 @@
+"""``avatar prepare``: raw videos become a capture."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.progress import Progress, TaskID
+from tyro.conf import FlagCreatePairsOff
+
+from avatar.prepare import Findings, PrepareConfig, Refine, open_folder, prepare
+
+from .console import progress, say
+from .parse import time_steps
+
+STAGES = {
+    "videos": "videos",
+    "landmarks": "landmarks",
+    "clocks": "clocks",
+    "cameras": "cameras",
+    "pictures": "pictures and masks",
+    "body": "body",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrepareCommand:
+    """Make a capture of videos of one person by synchronised, calibrated cameras.
+
+    Needs the landmark models: avatar assets fetch pose. Stopped at any moment, the same command goes on from there;
+    with other options, it makes anew what they change.
+
+    Example: avatar prepare --videos take1 --calibration take1/Calib.toml --out captures/take1 --max-height 960
+    and then: avatar fit hybrid --capture captures/take1 --run runs/take1
+
+    Attributes:
+        videos: a folder with one video a camera, or one folder of pictures a camera, called like the cameras.
+        calibration: intri.yml with extri.yml, *.qca.txt, *.toml, transforms.json, or a folder of COLMAP's.
+        out: folder of the capture, new or of the same videos.
+        fps: pictures a second, for folders of pictures.
+        frames: frames of each video to use, from:to without the last.
+        unit_m: the calibration's unit in metres where its file does not say: 0.001 for millimetres.
+        rate: time steps a second; by default those of the slowest video.
+        stride: keep every so many time steps.
+        max_height: rows of the pictures that are written; larger ones are scaled down, and fits are quicker.
+        refine_cameras: move the cameras by the landmarks: auto, where they are plainly wrong; always; never.
+        overwrite: delete what was prepared in the folder, and begin anew.
+    """
+
+    videos: Path
+    calibration: Path
+    out: Path
+    fps: float | None = None
+    frames: str = "0:"
+    unit_m: float | None = None
+    rate: float | None = None
+    stride: int = 1
+    max_height: int | None = None
+    refine_cameras: Refine = "auto"
+    overwrite: FlagCreatePairsOff[bool] = False
+
+
+def run(config: PrepareCommand) -> None:
+    """Prepare until done or Ctrl-C."""
+    what = PrepareConfig(
+        videos=config.videos,
+        calibration=config.calibration,
+        pictures_hz=config.fps,
+        frames=time_steps(config.frames),
+        unit_m=config.unit_m,
+        rate_hz=config.rate,
+        stride=config.stride,
+        max_height=config.max_height,
+        refine=config.refine_cameras,
+    )
+    open_folder(config.out, config.videos, overwrite=config.overwrite)
+    with progress() as bar:
+        findings = prepare(what, config.out, notify=_Shown(bar))
+    _say(findings, config.out)
+
+
+class _Shown:
+    """A bar for every stage."""
+
+    def __init__(self, bar: Progress) -> None:
+        self.bar = bar
+        self.tasks: dict[str, TaskID] = {}
+
+    def __call__(self, stage: str, done: int, total: int, detail: str) -> None:
+        if stage not in self.tasks:
+            self.tasks[stage] = self.bar.add_task(STAGES[stage], total=total, detail="")
+        self.bar.update(self.tasks[stage], completed=done, total=total, detail=detail)
+
+
+def _say(findings: Findings, folder: Path) -> None:
+    for camera in findings.cameras:
+        residual = f"{camera.after_px:.1f} px" if camera.after_px == camera.after_px else "alone"
+        say(f"{camera.name}: {camera.video}, {camera.offset_s:+.3f} s, landmarks within {residual}")
+    for warning in findings.warnings:
+        say(f"! {warning}")
+    say(f"{folder}: {len(findings.points_world)} time steps of {len(findings.cameras)} cameras")
+    say(f"Next: avatar fit hybrid --capture {folder} --run runs/{findings.name}")
