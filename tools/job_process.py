@@ -22,6 +22,7 @@ from avatar.evaluate import METRICS
 from . import evaluate, fit
 from .console import INTERRUPTED, errors_in_a_line, log_to, say, usable_cores
 from .jobs import Job, Outcome, read_result, write_result
+from .protocol import reports_of
 
 POLL_SECONDS = 0.1
 MAX_MESSAGE = 300  # characters
@@ -97,7 +98,7 @@ def main() -> None:
         row = json.loads(sys.argv[1])
         job = Job(**{**row, "evaluate": tuple(row["evaluate"])})
         _fit(job)
-        figures = {split: _evaluate(job, split) for split in job.evaluate or _tests(job)}
+        figures = _judge(job) if job.protocol else {s: _evaluate(job, s) for s in job.evaluate or _tests(job)}
         progress = json.loads((newest_checkpoint(Path(job.run)) / "training.json").read_text())
         outcome = Outcome(
             name=job.name, state="done", steps=progress["step"], seconds=progress["seconds"], figures=figures
@@ -118,7 +119,7 @@ def _fit(job: Job) -> None:
             recipe=job.recipe,
             capture=Path(job.capture),
             run=Path(job.run),
-            split=job.split,
+            split=job.split or job.protocol,
             budget_seconds=job.budget_seconds,
             steps=job.steps,
             device=job.device,
@@ -127,6 +128,16 @@ def _fit(job: Job) -> None:
             seed=job.seed,
         )
     )
+
+
+def _judge(job: Job) -> dict[str, dict[str, float | None]]:
+    run = Path(job.run)
+    command = evaluate.EvaluateCommand(run=run, capture=Path(job.capture), device=job.device, protocol=job.protocol)
+    evaluate.run(command)
+    return {
+        f"{report.protocol} {report.part}": {name: report.mean(name) for name in report.images[0].figures}
+        for report in reports_of(run, str(job.protocol))
+    }
 
 
 def _tests(job: Job) -> list[str]:

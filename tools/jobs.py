@@ -12,6 +12,7 @@ from avatar.checkpoint import newest_checkpoint
 from avatar.render import Device
 
 from ..configs import Recipe
+from .protocol import ProtocolName
 
 RESULT = "job.json"  # in the run folder, the last to be written
 MAX_JOBS, MAX_BYTES = 100_000, 64 << 20
@@ -28,6 +29,7 @@ class Job:
         capture, run: folders.
         recipe, split, steps, budget_seconds, device, prior, refine, seed: as ``avatar fit`` has them.
         evaluate: splits to measure; without any, all splits whose names begin with test.
+        protocol: a published protocol by which to measure instead.
     """
 
     name: str
@@ -42,6 +44,7 @@ class Job:
     refine: bool = False
     seed: int = 0
     evaluate: tuple[str, ...] = ()
+    protocol: ProtocolName | None = None
 
     def __post_init__(self) -> None:
         if not self.name or self.name != Path(self.name).name or self.name.startswith("."):
@@ -61,7 +64,7 @@ class Outcome:
     Attributes:
         message: why it failed, in one line.
         steps, seconds: of training.
-        figures: mean of every metric, by split.
+        figures: mean of every metric, by split; of every measure, by part, of a protocol.
     """
 
     name: str
@@ -110,7 +113,7 @@ def read_jobs(path: Path, default: Job) -> list[Job]:
 
 KINDS = {
     **dict.fromkeys(("name", "capture", "recipe", "device"), (str,)),
-    **dict.fromkeys(("split", "prior"), (str, type(None))),
+    **dict.fromkeys(("split", "prior", "protocol"), (str, type(None))),
     **{"steps": (int, type(None)), "budget_seconds": (int, float, type(None))},
     **{"seed": (int,), "refine": (bool,), "evaluate": (list,)},
 }
@@ -123,9 +126,10 @@ def _job_of(row: dict[str, Any], default: Job, place: str, folder: Path) -> Job:
     for name, value in row.items():
         if not isinstance(value, KINDS[name]) or (isinstance(value, bool) and name != "refine"):
             raise ValueError(f"{place}: {name}: expected {KINDS[name][0].__name__}, got {value!r}")
-    for name, expected in (("recipe", get_args(Recipe)), ("device", get_args(Device))):
+    choices = {"recipe": get_args(Recipe), "device": get_args(Device), "protocol": (None, *get_args(ProtocolName))}
+    for name, expected in choices.items():
         if row.get(name, expected[0]) not in expected:
-            raise ValueError(f"{place}: {name}: expected {', '.join(expected)}, got {row[name]!r}")
+            raise ValueError(f"{place}: {name}: expected {', '.join(filter(None, expected))}, got {row[name]!r}")
     splits = row.get("evaluate", default.evaluate)
     if not all(isinstance(split, str) for split in splits):
         raise ValueError(f"{place}: evaluate: expected names of splits, got {splits!r}")

@@ -17,6 +17,7 @@ from ..configs import Recipe
 from .console import INTERRUPTED, progress, say
 from .executors import Executor, locally, on_ray
 from .jobs import Job, Outcome, distinct, read_jobs, read_result
+from .protocol import ProtocolName, print_subjects
 from .sweep_table import print_table, write_table
 
 
@@ -47,22 +48,41 @@ class Places:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Measured:
+    """What is measured of each subject.
+
+    Attributes:
+        evaluate: splits to measure; by default all whose names begin with test.
+        protocol: fit and measure by this published protocol instead, and print a line for each subject and their mean
+            under the published ones.
+    """
+
+    evaluate: tuple[str, ...] = ()
+    protocol: ProtocolName | None = None
+
+    def __post_init__(self) -> None:
+        if self.evaluate and self.protocol:
+            raise ValueError("avatar sweep: expected --evaluate or --protocol, got both")
+
+
+@dataclass(frozen=True, kw_only=True)
 class SweepCommand:
     """Fit and evaluate many subjects, each in a process of its own. What fails is named, and stops no other.
 
     Stopped at any moment, the same command goes on: what is done is skipped, a half-done fit is taken up again. Each
     subject has a run folder and a log beside it; sweep.csv and sweep.json hold the table.
 
-    Example: avatar sweep hybrid --captures data/a data/b data/c --runs runs/all --budget-seconds 300
+    Examples: avatar sweep hybrid --captures data/a data/b data/c --runs runs/all --budget-seconds 300
+    and avatar sweep hybrid --captures 'zju/my_*' --runs runs/zju --protocol zju-A
 
     Attributes:
         recipe: what to fit, as in ``avatar fit``.
         runs: folder for the run folders, logs and the table.
         captures: folders, or patterns such as data/*.
         jobs: JSON file with a list of subjects, each an object with capture and, where they differ from the command,
-            name, recipe, split, steps, budget_seconds, seed, device, prior, refine, evaluate.
+            name, recipe, split, steps, budget_seconds, seed, device, prior, refine, evaluate, protocol.
         split: pictures to fit to; by default as in ``avatar fit``.
-        evaluate: splits to measure; by default all whose names begin with test.
+        measured: what is measured.
         budget_seconds: stop each fit after so much training.
         steps: stop each fit after so many steps.
         seed: of everything random.
@@ -76,7 +96,7 @@ class SweepCommand:
     captures: tuple[str, ...] = ()
     jobs: Path | None = None
     split: str | None = None
-    evaluate: tuple[str, ...] = ()
+    measured: OmitArgPrefixes[Measured] = field(default_factory=Measured)
     budget_seconds: float | None = None
     steps: int | None = None
     seed: int = 0
@@ -98,8 +118,12 @@ def run(config: SweepCommand) -> None:
     except KeyboardInterrupt:
         was_stopped = True
     finished = list(outcomes.values())
-    print_table(finished)
-    say(f"Table: {write_table(config.runs, finished)}")
+    print_table([replace(outcomes[job.name], figures={}) if job.protocol else outcomes[job.name] for job in jobs])
+    partial: dict[str, list[str]] = {}
+    for protocol in dict.fromkeys(job.protocol for job in jobs if job.protocol):
+        done = [job for job in jobs if job.protocol == protocol and outcomes[job.name].state == "done"]
+        partial |= print_subjects(protocol, [Path(job.run) for job in done])
+    say(f"Table: {write_table(config.runs, finished, partial)}")
     if was_stopped:
         say("Saved. The same command goes on from here.")
         sys.exit(INTERRUPTED)
@@ -133,7 +157,8 @@ def jobs_of(config: SweepCommand) -> list[Job]:
         device=config.device,
         prior=str(config.prior.absolute()) if config.prior else None,
         seed=config.seed,
-        evaluate=config.evaluate,
+        evaluate=config.measured.evaluate,
+        protocol=config.measured.protocol,
     )
     folders = [Path(folder).absolute() for pattern in config.captures for folder in _matching(pattern)]
     jobs = [

@@ -2,7 +2,7 @@
 
 import csv
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from io import StringIO
 from pathlib import Path
@@ -39,7 +39,7 @@ def print_table(outcomes: Sequence[Outcome]) -> None:
             table.add_row(*head, *(_shown(metric, figures.get(metric)) for metric in CARD_METRICS), *tail)
     table.add_section()
     for split, means in split_means(outcomes).items():
-        table.add_row("mean", "", split, *(_shown(metric, means[metric]) for metric in CARD_METRICS), "", "")
+        table.add_row("mean", "", split, *(_shown(metric, means.get(metric)) for metric in CARD_METRICS), "", "")
     console.print(table)
     for outcome in outcomes:
         if outcome.state == "failed":
@@ -48,8 +48,11 @@ def print_table(outcomes: Sequence[Outcome]) -> None:
 
 def split_means(outcomes: Sequence[Outcome]) -> dict[str, dict[str, float | None]]:
     """Mean over the subjects, by split and metric; None where no subject has the figure."""
-    splits = dict.fromkeys(split for outcome in outcomes for split in outcome.figures)
-    return {split: {metric: _mean(outcomes, split, metric) for metric in METRICS} for split in splits}
+    splits: dict[str, dict[str, None]] = {}
+    for outcome in outcomes:
+        for split, figures in outcome.figures.items():
+            splits[split] = splits.get(split, {}) | dict.fromkeys(figures)
+    return {split: {metric: _mean(outcomes, split, metric) for metric in names} for split, names in splits.items()}
 
 
 def _mean(outcomes: Sequence[Outcome], split: str, metric: str) -> float | None:
@@ -62,15 +65,23 @@ def _shown(metric: str, value: float | None) -> str:
     return "" if value is None else f"{value:.{COLUMNS[metric][1]}f}"
 
 
-def write_table(folder: Path, outcomes: Sequence[Outcome]) -> Path:
-    """Write sweep.json and sweep.csv into ``folder``; returns the path of the latter."""
+def write_table(folder: Path, outcomes: Sequence[Outcome], partial: Mapping[str, Sequence[str]]) -> Path:
+    """Write sweep.json and sweep.csv into ``folder``; returns the path of the latter.
+
+    ``partial`` means lack these subjects of their protocol.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     with replacing(folder / "sweep.json") as temporary:
-        rows = {"subjects": [asdict(outcome) for outcome in outcomes], "means": split_means(outcomes)}
+        rows = {
+            "subjects": [asdict(outcome) for outcome in outcomes],
+            "means": split_means(outcomes),
+            "partial": partial,
+        }
         temporary.write_text(json.dumps(rows, indent=1) + "\n")
     with replacing(folder / "sweep.csv") as temporary:
         text = StringIO()
-        writer = csv.DictWriter(text, ["subject", "state", "split", *METRICS, "steps", "seconds", "message"])
+        names = dict.fromkeys([*METRICS, *(name for means in split_means(outcomes).values() for name in means)])
+        writer = csv.DictWriter(text, ["subject", "state", "split", *names, "steps", "seconds", "message"])
         writer.writeheader()
         writer.writerows(_rows(outcomes))
         temporary.write_text(text.getvalue(), newline="")

@@ -11,9 +11,33 @@ from avatar.captures import open_capture
 from avatar.evaluate.protocols import PROTOCOLS, PUBLISHED, ProtocolImage, ProtocolReport, compared, rows_of
 from avatar.runs import RunRecord
 from avatar.structs import Frame, Rendering
-from tools.protocol import ProtocolName, judge_run, pictures_of, print_lines, with_training
+from tools.protocol import ProtocolName, judge_run, pictures_of, print_lines, print_subjects, with_training
 
 SAMPLE = Path(__file__).resolve().parents[2] / "data" / "samples" / "dancer"
+
+
+def judged(folder: Path, subject: str, psnr: float, split: str = "zju-A") -> Path:
+    """The run folder of a subject of zju-A, all whose figures are one number."""
+    run = folder / subject
+    run.mkdir()
+    RunRecord(recipe="hybrid", seed=0, capture=subject, split=split, frame_rate_hz=8.0).write(run)
+    figures = {measure.name: psnr for measure in PROTOCOLS["zju-A"].measures}
+    image = ProtocolImage(frame_id=0, camera_id=0, figures=figures)
+    report = ProtocolReport(protocol="zju-A", subject=subject, part="novel_view", is_by_frame=False, images=(image,))
+    report.write(run / "protocols" / "zju-A_novel_view.json")
+    return run
+
+
+def ours(out: str) -> list[list[str]]:
+    """The words of our lines of the printed table, without its frame."""
+    lines = (line.replace("│", " ").split() for line in out.splitlines())
+    return [words for words in lines if words[:1] == ["avatar"]]
+
+
+@pytest.fixture(autouse=True)
+def wide(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lines are not broken."""
+    monkeypatch.setenv("COLUMNS", "200")
 
 
 @pytest.fixture
@@ -78,3 +102,37 @@ def test_our_line_stands_under_the_published_table(capsys: pytest.CaptureFixture
     assert ours > instant
     assert "12.346" in lines[ours]
     assert "* not confirmed by a primary source" in lines
+
+
+def test_a_line_for_each_subject_and_then_the_mean(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Six subjects of zju-A with 30, 31, 32, 33, 34, 35: their mean is 32.5."""
+    runs = [judged(tmp_path, subject, 30.0 + index) for index, subject in enumerate(PROTOCOLS["zju-A"].subjects)]
+    assert print_subjects("zju-A", runs) == {}
+    out = capsys.readouterr().out
+    lines = ours(out)
+    assert [words[1:3] for words in lines[:-1]] == [
+        [subject, f"{30 + index}.00"] for index, subject in enumerate(PROTOCOLS["zju-A"].subjects)
+    ]
+    assert lines[-1][1:4] == ["6", "subjects", "32.50"]
+    assert "partial" not in out
+    assert out.index("GauHuman") < out.index("my_377")
+
+
+def test_a_mean_that_lacks_subjects_is_called_partial(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    runs = [judged(tmp_path, subject, psnr) for subject, psnr in (("my_377", 30.0), ("my_394", 31.0))]
+    lacking = ["my_386", "my_387", "my_392", "my_393"]
+    assert print_subjects("zju-A", runs) == {"zju-A novel_view": lacking}
+    out = capsys.readouterr().out
+    assert ours(out)[-1][1:6] == ["2", "of", "6", "subjects", "30.50"]
+    assert "a partial mean, over 2 of 6 subjects; without my_386, my_387, my_392, my_393" in " ".join(out.split())
+
+
+def test_one_subject_has_no_mean(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert print_subjects("zju-A", [judged(tmp_path, "my_377", 30.0)]) != {}
+    out = " ".join(capsys.readouterr().out.split())
+    assert "no mean, over 1 of 6 subjects" in out
+
+
+def test_fits_to_other_pictures_say_so_in_their_lines(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    print_subjects("zju-A", [judged(tmp_path, "my_377", 30.0, "train")])
+    assert "avatar (fitted to train)" in capsys.readouterr().out

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import fields
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -116,6 +117,39 @@ def test_a_killed_process_is_a_failure_that_says_so(capture: Path, tmp_path: Pat
     assert (outcome.state, outcome.message) == ("failed", "killed by SIGKILL, out of memory?")
 
 
+def test_a_protocols_subjects_are_averaged_under_its_table(
+    tmp_path: Path, command: Command, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    """Of two subjects of spare-3, which any capture is, and one that fails."""
+    monkeypatch.setenv("COLUMNS", "200")
+    protocols = import_module("avatar.evaluate.protocols")
+
+    def pretend(waiting: list[Any], places: object, count: int, outcomes: dict[str, Any]) -> None:
+        for index, job in enumerate(waiting):
+            assert (job.protocol, job.split) == ("spare-3", None)
+            figures = {measure.name: 20.0 + index for measure in protocols.PROTOCOLS["spare-3"].measures}
+            image = protocols.ProtocolImage(frame_id=0, camera_id=0, figures=figures)
+            report = protocols.ProtocolReport(
+                protocol="spare-3", subject=job.name, part="novel_view", is_by_frame=False, images=(image,)
+            )
+            report.write(Path(job.run) / "protocols" / "spare-3_novel_view.json")
+            state = "failed" if job.name == "cleo" else "done"
+            outcomes[job.name] = jobs.Outcome(name=job.name, state=state, figures={"spare-3 novel_view": figures})
+
+    monkeypatch.setattr(import_module("avatar.tools.sweep"), "_run", pretend)
+    folders = [tmp_path / name for name in ("anna", "bela", "cleo")]
+    line = ["sweep", "hybrid", "--captures", *folders, "--runs", tmp_path / "runs", "--protocol", "spare-3"]
+    assert command(*line) == 1
+    out = capsys.readouterr().out
+    assert out.index("anna  ") < out.index("spare-3 novel_view")
+    assert "2 subjects" in out
+    assert "20.50" in out
+    assert [row["psnr"] for row in table_of(tmp_path / "runs")] == ["20.0", "21.0", "22.0"]
+    assert json.loads((tmp_path / "runs" / "sweep.json").read_text())["partial"] == {}
+    assert command(*line, "--evaluate", "test_novel_view") == 2
+    assert "expected --evaluate or --protocol, got both" in " ".join(capsys.readouterr().err.split())
+
+
 def test_jobs_are_read_from_a_file(tmp_path: Path):
     path = tmp_path / "jobs.json"
     path.write_text(json.dumps([{"capture": "a"}, {"capture": "/b/c", "name": "d", "steps": 3, "evaluate": ["x"]}]))
@@ -138,6 +172,7 @@ BROKEN = {
     "text for a number": '[{"capture": "a", "steps": "3"}]',
     "truth for a number": '[{"capture": "a", "steps": true}]',
     "no such recipe": '[{"capture": "a", "recipe": "magic"}]',
+    "no such protocol": '[{"capture": "a", "protocol": "zju-Z"}]',
     "numbers for splits": '[{"capture": "a", "evaluate": [1]}]',
     "a name that leads elsewhere": '[{"capture": "a", "name": "../../a"}]',
     "no name": '[{"capture": "a", "name": ""}]',

@@ -9,7 +9,7 @@ from .prepared import Prepared, figures, prepare
 from .protocol import LpipsOf, Measure, PictureRule, Protocol, Psnr, Ssim
 from .published import PUBLISHED, PublishedRow
 from .rigs import SPARE_3, SPARE_9, WILD_DYNA_CAP, WILD_DYNA_CAP_OUTSIDE
-from .table import Line, compared, rows_of
+from .table import Line, compared, missing, rows_of
 from .zju import A, B, C, D, E
 
 PROTOCOLS = {
@@ -34,6 +34,7 @@ __all__ = [
     "compared",
     "figures",
     "judge",
+    "missing",
     "parts_of",
     "prepare",
     "rows_of",

@@ -1,6 +1,6 @@
 """Our figures under the published ones, of one protocol and one part of it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
@@ -33,7 +33,8 @@ def compared(
 ) -> list[Line]:
     """The published lines, over all subjects and over those of ``reports`` alone where that was published; then ours.
 
-    Ours, called ``method``, is the mean over subjects. ValueError for rows or reports of another protocol or of several
+    Ours, called ``method``, are one line for each subject and, of several, their mean, which is a partial one where
+    ``missing`` names any. ValueError for rows or reports of another protocol or of several
     parts, and for a subject twice: such figures do not compare.
     """
     if not reports:
@@ -47,9 +48,20 @@ def compared(
     subjects = tuple(sorted(report.subject for report in reports))
     if len(set(subjects)) < len(subjects):
         raise ValueError(f"{protocol.name}: expected each subject once, got {', '.join(subjects)}")
-    means = {m.name: _mean([report.mean(m.name) for report in reports]) for m in protocol.measures}
     lines = [line for row in published for line in _published_lines(protocol, row, subjects)]
-    return [*lines, Line(method=method, subjects=subjects, figures=means)]
+    for report in sorted(reports, key=lambda report: report.subject):
+        figures = {name: report.mean(name) for name in _names(protocol)}
+        lines.append(Line(method=method, subjects=(report.subject,), figures=figures))
+    if len(reports) > 1:
+        each = [line.figures for line in lines[-len(reports) :]]
+        means = {name: _mean([figures[name] for figures in each]) for name in _names(protocol)}
+        lines.append(Line(method=method, subjects=subjects, figures=means))
+    return lines
+
+
+def missing(protocol: Protocol, subjects: Collection[str]) -> list[str]:
+    """The protocol's subjects that are not among ``subjects``; none for a protocol of any capture."""
+    return [subject for subject in protocol.subjects if subject not in subjects]
 
 
 def rows_of(published: Sequence[PublishedRow], protocol: str, part: str) -> list[PublishedRow]:

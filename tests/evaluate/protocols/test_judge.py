@@ -19,6 +19,7 @@ from avatar.evaluate.protocols import (
     Psnr,
     compared,
     judge,
+    missing,
     parts_of,
     rows_of,
 )
@@ -162,9 +163,19 @@ def test_our_mean_is_over_subjects() -> None:
     reports = [report_of("zju-B", "CoreView_377", 30.0), report_of("zju-B", "CoreView_392", 33.0)]
     lines = compared(PROTOCOLS["zju-B"], rows_of(PUBLISHED, "zju-B", "novel_view"), reports)
     assert lines[-1].figures["psnr"] == 31.5
+    assert [(line.subjects, line.figures["psnr"]) for line in lines[-3:-1]] == [
+        (("CoreView_377",), 30.0),
+        (("CoreView_392",), 33.0),
+    ]
     migs = next(line for line in lines if line.method == "MIGS")
     assert migs.figures["psnr"] == pytest.approx((32.85 + 33.88) / 2)
     assert migs.figures["ssim_range2"] is None
+
+
+def test_missing_subjects_are_named() -> None:
+    assert missing(PROTOCOLS["zju-A"], {"my_394", "my_377", "my_387"}) == ["my_386", "my_392", "my_393"]
+    assert missing(PROTOCOLS["zju-A"], list(PROTOCOLS["zju-A"].subjects)) == []
+    assert missing(PROTOCOLS["spare-3"], ["anybody"]) == []
 
 
 @pytest.mark.parametrize(
