@@ -9,7 +9,8 @@
 
 A body file lists people: ``id, Rh, Th, poses, shapes``. Which model it is shows in the number of poses: 72, or 69
 without a root, is SMPL; 78 SMPL-H and 87 SMPL-X, both with six principal components a hand, SMPL-X with jaw and eyes
-last; 156 and 165 are the same with a rotation vector for every joint. The numbers have three decimals: one millimetre.
+last; 156 and 165 are rotation vectors of every joint in the order of the model, the face before the hands. The numbers
+have three decimals: one millimetre.
 """
 
 import logging
@@ -33,8 +34,8 @@ LOG = logging.getLogger(__name__)
 BODIES = tuple(f"{parent}{name}" for parent in ("", "output-smpl-3d/", "output/") for name in ("smplfull", "smpl"))
 MASKS = ("mask", "masks")
 SUFFIXES = (".jpg", ".png")
-# The number of values in ``poses``, to the model and how many components a hand has.
-MODELS = {72: ("smpl", 0), 69: ("smpl", 0), 78: ("smplh", 6), 87: ("smplx", 6), 156: ("smplh", 45), 165: ("smplx", 45)}
+# The number of values in ``poses``, to the model and how many components a hand has; zero where every joint is given.
+MODELS = {72: ("smpl", 0), 69: ("smpl", 0), 78: ("smplh", 6), 87: ("smplx", 6), 156: ("smplh", 0), 165: ("smplx", 0)}
 ROOT, BODY, FACE = 3, 63, 9
 MAX_PEOPLE = 1000
 
@@ -138,17 +139,15 @@ def _body(entry: dict[str, object], path: Path) -> dict[str, np.ndarray]:
 def _turns(poses: Float[np.ndarray, " p"]) -> Float[np.ndarray, " d"]:
     """Rotation vectors of all joints but the root, in the model's order; hands of components are left straight."""
     model, components = MODELS[poses.size]
-    if model == "smpl":
+    if components == 0:
         return poses if poses.size == 69 else poses[ROOT:]
-    body, hands = poses[ROOT : ROOT + BODY], poses[ROOT + BODY : ROOT + BODY + 2 * components]
-    straight = hands if components == 45 else np.zeros(90)
     face = poses[-FACE:] if model == "smplx" else poses[:0]
-    return np.concatenate([body, face, straight])
+    return np.concatenate([poses[ROOT : ROOT + BODY], face, np.zeros(90)])
 
 
 def _hands(poses: Float[np.ndarray, "f p"]) -> Float[np.ndarray, "f 2 c"] | None:
     """The principal components of both hands, where they are given by components."""
     _, components = MODELS[poses.shape[1]]
-    if components != 6:
+    if components == 0:
         return None
     return poses[:, ROOT + BODY : ROOT + BODY + 2 * components].reshape(len(poses), 2, components)

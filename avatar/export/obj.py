@@ -24,8 +24,8 @@ def write_obj(path: Path, mesh: Mesh, comments: list[str] | None = None) -> None
     normals = vertex_normals(vertices, faces.cpu())
     rows = vertices if mesh.colors is None else torch.cat([vertices, mesh.colors[used].detach().cpu()], 1)
     lines = [f"# {comment}" for comment in comments or []]
-    lines += ["v " + " ".join(f"{x:.6f}" for x in row) for row in rows.tolist()]
-    lines += ["vn " + " ".join(f"{x:.4f}" for x in row) for row in normals.tolist()]
+    lines += ["v " + " ".join(f"{x:z.6f}" for x in row) for row in rows.tolist()]
+    lines += ["vn " + " ".join(f"{x:z.4f}" for x in row) for row in normals.tolist()]
     lines += ["f " + " ".join(f"{i}//{i}" for i in row) for row in (faces + 1).tolist()]
     with replacing(path) as temporary:
         temporary.write_text("\n".join(lines) + "\n", "ascii")

@@ -55,3 +55,11 @@ def test_no_numbers_are_refused_and_nothing_is_written(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no numbers"):
         write_obj(tmp_path / "a.obj", broken)
     assert not list(tmp_path.iterdir())
+
+
+def test_zeros_have_no_sign(tmp_path: Path) -> None:
+    mesh = tetrahedron()
+    write_obj(tmp_path / "a.obj", Mesh(vertices=mesh.vertices - 1e-9, faces=mesh.faces))
+    words = (tmp_path / "a.obj").read_text().split()
+    assert not {"-0.000000", "-0.0000"} & set(words)
+    assert {"0.000000", "0.0000"} <= set(words)
