@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Float, UInt8
 from numpy import ndarray
 
+FAINT = 1e-4  # probability of somebody where their soft mask is zero
 COVERED = 999  # beyond every colour: sorts behind them
 
 
@@ -104,11 +105,13 @@ def foreground(
     person: Float[ndarray, "h w"],
     plate: CleanPlate | None = None,
     config: MaskConfig | None = None,
+    others: Float[ndarray, "h w"] | None = None,
 ) -> Foreground:
     """The mask of the person whose soft mask, from 0 to 1, is given; empty where that finds nobody.
 
-    Soft mask and difference from the plate are two opinions whose log odds add up. The sum follows the colours of the
-    picture by a guided filter (He et al., "Guided Image Filtering", TPAMI 2013).
+    Soft mask and difference from the plate are two opinions whose log odds add up. A pixel that differs may also be one
+    of the ``others``, whose soft masks' maximum that is. The sum follows the colours of the picture by a guided filter
+    (He et al., "Guided Image Filtering", TPAMI 2013).
     """
     config = config or MaskConfig()
     is_foreground = np.zeros(person.shape, bool)
@@ -121,12 +124,17 @@ def foreground(
     picture, person = picture[box], np.clip(person[box], 0.01, 0.99).astype(np.float32)
     log_odds = np.log(person / (1 - person))
     is_near = cv2.dilate((person > 0.3).astype(np.uint8), _disk(reach)) > 0
-    disagreement = None
+    rival = np.zeros_like(person) if others is None else others[box]
+    disagreement, scene = None, np.zeros_like(person)
     if plate is not None:
         is_known = plate.is_known[box]
         moved = _moved(picture, plate.picture[box], config)
-        disagreement = _disagreement(person > 0.5, moved > 0, is_known & is_near)
-        log_odds += np.where(is_known, np.clip(moved, -config.max_log_odds, 2 * config.max_log_odds), 0)
+        disagreement = _disagreement(person > 0.5, moved > 0, is_known & is_near & (rival < 0.1))
+        scene = -np.where(is_known, np.clip(moved, -config.max_log_odds, 2 * config.max_log_odds), 0)
+    if others is not None:
+        rival = np.clip(rival, FAINT, 0.99)
+        scene = np.logaddexp(scene, np.log(rival / (1 - rival)))  # the scene or another person
+    log_odds -= scene
     probability = np.where(is_near, 1 / (1 + np.exp(-log_odds)), 0).astype(np.float32)
     if radius := round(config.edge_radius * height_px):
         probability = guided_filter(picture.astype(np.float32) / 255, probability, radius, config.edge_variance)

@@ -89,6 +89,34 @@ def test_a_bystander_is_left_out() -> None:
     assert not foreground(pictures[0], soft[0], plate).is_foreground[:, 80:].any()
 
 
+def test_a_bystander_who_touches_is_left_out() -> None:
+    """Both differ from the empty scene, at the same side of which they stand; only their soft masks tell them apart."""
+    pictures, masks, soft = film(9, 7)
+    plate = clean_plate(pictures, soft)
+    bystander = np.roll(masks[4], 22, axis=1) & ~masks[4]
+    pictures[4][bystander] = (225, 40, 60)
+    coarse = cv2.resize(bystander.astype(np.float32), (WIDTH // 10, HEIGHT // 10), interpolation=cv2.INTER_AREA)
+    other = cv2.resize(coarse, (WIDTH, HEIGHT))
+    leaky = np.clip(soft[4] + 0.4 * other, 0, 1)  # the landmarker is not quite sure either
+    alone = foreground(pictures[4], leaky, plate).is_foreground
+    assert (alone & bystander).sum() > 0.5 * bystander.sum()
+    told = foreground(pictures[4], leaky, plate, others=other)
+    assert (told.is_foreground & bystander).sum() < 0.1 * bystander.sum()
+    assert iou(told.is_foreground, masks[4]) > 0.9
+    assert told.disagreement is not None
+    assert told.disagreement < 0.3
+
+
+def test_others_far_away_do_not_matter() -> None:
+    pictures, _, soft = film(9, 7)
+    plate = clean_plate(pictures, soft)
+    far = np.zeros_like(soft[0])
+    far[:, 100:] = 1.0
+    for known in (plate, None):
+        alone, told = foreground(pictures[0], soft[0], known), foreground(pictures[0], soft[0], known, others=far)
+        assert iou(alone.is_foreground, told.is_foreground) > 0.99
+
+
 def test_nobody_makes_an_empty_mask() -> None:
     pictures, _, soft = film(1, 0)
     found = foreground(pictures[0], np.zeros_like(soft[0]))
