@@ -5,6 +5,7 @@ from .bundle import Bundle, BundleConfig, refine_cameras
 from .camera_motion import CameraMotion, camera_motion
 from .field_of_view import FieldOfView, estimated_field_of_view, recorded_field_of_view
 from .findings_file import read_findings, write_findings
+from .first_clocks import PeopleFilmed, first_clocks
 from .folder import open_folder
 from .frame_shifts import FrameShifts, find_frame_shifts
 from .intrinsics import IntrinsicsDoubt, doubt_intrinsics
@@ -53,6 +54,7 @@ __all__ = [
     "Observations",
     "OnePerson",
     "PeopleConfig",
+    "PeopleFilmed",
     "PeopleSeen",
     "Person",
     "PersonAt",
@@ -75,6 +77,7 @@ __all__ = [
     "estimated_field_of_view",
     "find_frame_shifts",
     "find_people",
+    "first_clocks",
     "fit_body",
     "fit_to_video",
     "follow_one",

@@ -23,6 +23,7 @@ SCALE = 0.06  # of the person's height: so far off, a landmark's vote is zero
 CHANGE = 1.5  # votes of each other camera that outweigh a change of tracks
 TOGETHER = 5  # moments within which cameras change tracks together
 MAX_SWEEPS = 20
+RARE = 0.05  # of the main person's size: less is no person to choose
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -62,13 +63,14 @@ def match_people(cameras: Sequence[Camera], seen: Sequence[PeopleSeen], max_peop
     """People by size, the largest for most of the time in most cameras first.
 
     Starting from every track, one camera after the other takes the tracks that get most votes from the others (exactly,
-    by Viterbi's algorithm), until none changes. The largest person found is taken out, and the rest matched again.
+    by Viterbi's algorithm), until none changes. The largest person found is taken out and the rest matched again, until
+    what is left is hardly ever seen.
     """
     crowd, people = _Crowd.of(cameras, seen), []
     while len(people) < max_people:
         starts = [(camera, track) for camera, sizes in enumerate(crowd.sizes) for track in range(sizes.shape[1])]
         best = max((crowd.person(*start) for start in starts), key=lambda person: person.size, default=None)
-        if best is None or best.size <= 0:
+        if best is None or best.size <= RARE * max([best.size, *(person.size for person in people)]):
             break
         people.append(best)
         crowd = crowd.without(best)
