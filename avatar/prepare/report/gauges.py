@@ -16,7 +16,7 @@ from ..observations import CameraFindings, Findings
 # Where a figure is plainly wrong, level 1.
 BAD_RESIDUAL = 0.025  # of the person's height in the picture
 BAD_OVERLAP = 0.75
-BAD_DISAGREEMENT = 0.4
+BAD_DISAGREEMENT = 0.3
 BAD_UNREST = 0.1
 BAD_CONFIDENCE = 0.1  # of an offset
 

@@ -37,11 +37,15 @@ def write_report(findings: Findings, capture: Capture, folder: Path, observation
         observations: the same capture's landmarks, to be drawn on the pictures.
 
     Raises:
-        ValueError: findings and capture have other numbers of cameras or frames.
+        ValueError: findings and capture have other cameras or another number of frames.
     """
-    expected, found = (capture.num_frames, len(capture.cameras)), tuple(findings.overlaps.shape)
-    if found != expected or len(findings.cameras) != expected[1]:
-        raise ValueError(f"findings: expected {expected} frames and cameras, as in the capture, got {found}")
+    names = [camera.name for camera in findings.cameras]
+    expected = capture.num_frames, [camera.name for camera in capture.cameras]
+    if (len(findings.overlaps), names) != expected:
+        raise ValueError(
+            f"findings: expected {expected[0]} frames of {', '.join(expected[1])}, as in the capture, "
+            f"got {len(findings.overlaps)} of {', '.join(names)}"
+        )
     shaped = load_body(capture.rig).shaped(capture.shape)
 
     @cache
@@ -54,12 +58,11 @@ def write_report(findings: Findings, capture: Capture, folder: Path, observation
     order = sorted(range(len(levels)), key=lambda camera: -levels[camera])
     shown = _pictures(findings, found, lambda frame, camera: overlay(capture, body(frame), frame, camera, observations))
     way = capture.poses.root_position_world
-    names = short_names([camera.name for camera in findings.cameras])
     sections = {
         "Cameras, worst first" if len(names) > 1 else "Camera": _cards(findings, found, order, shown),
         "Over time": _over_time(findings, found, order, shown),
         "Clocks": _clocks(findings, order),
-        "The rig": rig_views(capture.cameras, names, levels, way, body(capture.num_frames // 2)),
+        "The rig": rig_views(capture.cameras, short_names(names), levels, way, body(capture.num_frames // 2)),
         "Bones": _bones(findings),
     }
     return _write(folder / "index.html", findings.name, _header(findings, found, levels) + _sections(sections))

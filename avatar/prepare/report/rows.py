@@ -60,7 +60,7 @@ def row(name: str, track: str, figure: str, level: float = 0.0, kind: str = "") 
 
 def heat(level: float) -> str:
     """The attribute that colours what is bad; nothing for what is not, or not known."""
-    return f' style="--heat: {round(60 * min(1.2, level) ** 2)}%"' if level > 0.4 else ""
+    return f' style="--heat: {round(55 * min(1.1, level) ** 2)}%"' if level > 0.4 else ""
 
 
 def _heat_track(gauge: Gauge, camera: int, name: str) -> str:
@@ -103,11 +103,12 @@ def signal_rows(
     times, curves = aligned(signals, offsets_s)
     window = _liveliest(curves, round(WINDOW_S / float(times[1] - times[0])))
     times, curves = times[window], curves[:, window]
-    top = max(1e-9, float(np.nan_to_num(curves).max()))
+    known = curves[np.isfinite(curves)]
+    curves = (curves - known.min()) / max(1e-9, float(np.ptp(known))) if len(known) else curves
     rows = []
     for camera in order:
         others = _median(np.delete(curves, camera, axis=0))
-        lines = f'<path class="others" d="{_curve(others / top)}"/><path d="{_curve(curves[camera] / top)}"/>'
+        lines = f'<path class="others" d="{_curve(others)}"/><path d="{_curve(curves[camera])}"/>'
         confidence = confidences[camera]
         figure = f"{offsets_s[camera]:+.3f} s<small>confidence {number(confidence, 2)}</small>"
         track = (

@@ -1,6 +1,7 @@
 """A capture of the default body at rest, whose masks are its outlines moved by a known number of pixels."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 import torch
@@ -17,7 +18,7 @@ MakeFindings = Callable[[Capture], Findings]
 
 @pytest.fixture(scope="session")
 def make_capture() -> MakeCapture:
-    """A capture with so many cameras, called camera 0 and so on; pictures grey, the person white."""
+    """A capture with so many cameras, called camera 0, camera 1 and so on; pictures grey, the person white."""
     model = load_body()
     shape = model.default_shape()
     body = model.shaped(shape)
@@ -30,7 +31,8 @@ def make_capture() -> MakeCapture:
     )
 
     def make(count: int) -> Capture:
-        eyes = orbit(posed.vertices_world.mean(dim=0).expand(count, 3), 4.0, height=120, width=90)
+        ring = orbit(posed.vertices_world.mean(dim=0).expand(count, 3), 4.0, height=120, width=90)
+        eyes = [replace(camera, name=f"camera {i}") for i, camera in enumerate(ring)]
 
         def load_frame(frame_id: int, camera_id: int, cropped: bool) -> Frame:
             assert not cropped
@@ -66,7 +68,7 @@ def nothing() -> MakeFindings:
         return Findings(
             name=capture.name,
             frame_rate_hz=capture.frame_rate_hz,
-            cameras=tuple(unknown_camera(f"camera {i}") for i in range(len(capture.cameras))),
+            cameras=tuple(unknown_camera(camera.name) for camera in capture.cameras),
             signals=(),
             points_world=torch.full((capture.num_frames, 33, 3), torch.nan),
             residuals_px=unknown,
