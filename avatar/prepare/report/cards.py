@@ -14,16 +14,21 @@ Fact = tuple[str, str, float]
 
 
 def camera_card(
-    camera: CameraFindings, index: int, found: Sequence[Gauge], pictures: Sequence[tuple[str, Overlay]]
+    camera: CameraFindings,
+    index: int,
+    num_frames: int,
+    found: Sequence[Gauge],
+    pictures: Sequence[tuple[str, Overlay]],
 ) -> str:
     """Figures and pictures of one camera.
 
     Args:
         index: of the camera in the capture.
+        num_frames: time steps of the capture.
         found: what is known of its pictures.
         pictures: each with why it is shown.
     """
-    facts = [*_clock(camera), *_figures(camera, index, found), *_gaps(camera, len(found[0].values) if found else 0)]
+    facts = [*_clock(camera), *_figures(camera, index, found), *_gaps(camera, num_frames)]
     lines = "".join(f"<div><dt>{name}</dt><dd{heat(level)}>{text}</dd></div>" for name, text, level in facts)
     notes = "".join(f"<li>{escape(note)}</li>" for note in camera.notes)
     shown = "".join(_figure(camera.name, why, each, found) for why, each in pictures)
@@ -60,7 +65,7 @@ def _figures(camera: CameraFindings, index: int, found: Sequence[Gauge]) -> list
 
 def _gaps(camera: CameraFindings, num_frames: int) -> list[Fact]:
     facts = [
-        (name, f"{count} of {num_frames}" if num_frames else str(count), min(1.0, 2 * count / max(1, num_frames)))
+        (name, f"{count} of {num_frames}", 2 * count / num_frames)
         for name, count in (("no picture", camera.missing), ("nobody found", camera.unseen))
         if count
     ]
@@ -78,8 +83,7 @@ def _figure(name: str, why: str, picture: Overlay, found: Sequence[Gauge]) -> st
     if worst is not None:
         text = f"{worst.show(float(worst.values[frame, camera]))} {worst.unit}"
         level = float(worst.levels[frame, camera])
-    kinds = [("body", picture.body), ("mask", picture.mask)]
-    kinds += [("misses", picture.misses)]
+    kinds = [("body", picture.body), ("mask", picture.mask), ("misses", picture.misses)]
     kinds += [(f"marks sure{kind}", marks) for kind, marks in enumerate(picture.landmarks)]
     lines = "".join(f'<path class="{kind}" d="{d}"/>' for kind, d in kinds if d)
     return (

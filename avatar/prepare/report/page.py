@@ -163,7 +163,8 @@ def _cards(findings: Findings, found: Sequence[Gauge], order: Sequence[int], sho
         f'<label><input type="checkbox" id="show-{layer}" checked><i class="{layer}"></i>{meaning}</label>'
         for layer, meaning in layers.items()
     )
-    cards = (camera_card(findings.cameras[camera], camera, found, shown[camera]) for camera in order)
+    frames = len(findings.overlaps)
+    cards = (camera_card(findings.cameras[camera], camera, frames, found, shown[camera]) for camera in order)
     return f'<div class="layers">{boxes}</div>{"".join(cards)}'
 
 
