@@ -21,6 +21,7 @@ from avatar.body import (
     rh_th_from_pose,
 )
 from avatar.capture import (
+    FIT_BODY,
     NO_BODY,
     FileOf,
     PictureConfig,
@@ -61,7 +62,7 @@ def open_capture(
         rigs=rigs,
     )
     if capture.rig == NO_BODY:
-        raise ValueError(f"{folder}: has pictures but no body; fit one to them first")
+        raise ValueError(f"{folder}: has pictures but no body yet; {FIT_BODY}")
     frame_id = first_time_step(capture)
     try:
         body = load_body(capture.rig).shaped(capture.shape).posed(capture.pose(frame_id))

@@ -155,7 +155,8 @@ class SmplBody:
 def _read(path: Path) -> tuple[Kind, dict[str, Tensor]]:
     if not path.is_file():
         raise FileNotFoundError(
-            f"{path}: the body model {path.stem} is not here; bring your own file: avatar assets add-body FILE"
+            f"{path}: the body model {path.stem} is not here; bring your own file: avatar assets add-body FILE; or fit "
+            "the body that is always here to the pictures: avatar prepare"
         )
     try:
         with safe_open(path, framework="pt") as file:

@@ -1,7 +1,7 @@
 """Captures on disk to :class:`avatar.structs.Capture` and back. Nothing else knows a capture's file format."""
 
 from .door_checks import check_person, first_time_step
-from .errors import CaptureError, MissingFileError
+from .errors import FIT_BODY, CaptureError, MissingFileError
 from .pictures import PictureConfig, PictureLoader
 from .reader import read_capture
 from .restricted_pickle import load_npy_dict
@@ -13,6 +13,7 @@ from .zju_subjects import SUBJECTS
 from .zju_writer import write_zju_mocap
 
 __all__ = [
+    "FIT_BODY",
     "NO_BODY",
     "SUBJECTS",
     "CaptureError",

@@ -22,7 +22,7 @@ from torch import Tensor
 from avatar.geometry import normalize_quats, quats_from_matrices
 from avatar.structs import Pose, Shape
 
-from .errors import CaptureError
+from .errors import FIT_BODY, CaptureError, MissingFileError
 from .files import inside, read_npz
 from .tables import NEEDS, first_place, numbers
 
@@ -54,10 +54,12 @@ class BodyParameters:
 def find_body(folder: Path, rigs: Collection[str]) -> Path:
     """``body.npz`` where it is alone or says that it is of one of ``rigs``, else ``body_default.npz``.
 
-    Where a capture has both, the former is exact and the latter fitted to it. Raises CaptureError when ``body.npz`` is
-    broken.
+    Where a capture has both, the former is exact and the latter fitted to it. Raises MissingFileError where it has
+    none, and CaptureError when ``body.npz`` is broken.
     """
     exact, fitted = inside(folder, "body.npz"), inside(folder, "body_default.npz")
+    if not exact.exists() and not fitted.exists():
+        raise MissingFileError(fitted, f"no such file, nor body.npz: there is no body yet; {FIT_BODY}")
     is_usable = exact.exists() and (str(read_npz(exact).get("rig")) in rigs or not fitted.exists())
     return exact if is_usable else fitted
 

@@ -28,12 +28,11 @@ from .recording import ReadOptions, Recording, capture_of
 
 SUFFIXES = (".jpg", ".png")
 CALIBRATIONS = ("transforms.json", "Calib.toml", "camera_array.toml", "*.qca.txt")
-BODIES = ("body.npz", "body_default.npz")
 
 
 def find_calibration(folder: Path) -> Path | None:
-    """The calibration of a folder that has pictures and a body of ours beside it; None for any other folder."""
-    if not (folder / "images").is_dir() or not any((folder / name).exists() for name in BODIES):
+    """The calibration of a folder that has pictures beside it; None for any other folder."""
+    if not (folder / "images").is_dir():
         return None
     if find_colmap(folder) is not None:
         return folder

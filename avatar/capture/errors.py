@@ -2,7 +2,10 @@
 
 from pathlib import Path
 
-MAX_MESSAGE = 500
+MAX_MESSAGE = 1000
+
+# What helps where there are pictures alone.
+FIT_BODY = "fit one to the pictures: avatar prepare --videos FOLDER --calibration FILE --out NEW"
 
 
 class CaptureError(ValueError):

@@ -24,11 +24,12 @@ from .zju_published import is_published_zju, record_zju
 
 # What a folder is known by, for the one who looks for his.
 KNOWN = (
-    "annots.npy or cameras.json (ours, ZJU-MoCap, Human3.6M), intri.yml (EasyMocap), "
-    "cameras.calibration (WildDynaCap), calibration_full.json or calibration.json (AvatarReX, THuman4.0), "
-    "calibration.csv (ActorsHQ), camera_extrinsics.json (MVHumanNet), masks.hdf5 (PeopleSnapshot), "
-    "*_annots.smc (DNA-Rendering), segmentations (NeuMan), "
-    "body_default.npz with images and sparse, transforms.json or Calib.toml"
+    "annots.npy or cameras.json (ours, ZJU-MoCap, Human3.6M), intri.yml with extri.yml and images (EasyMocap), "
+    "cameras.calibration with videos (WildDynaCap), calibration_full.json or calibration.json with smpl_params.npz "
+    "(AvatarReX, THuman4.0), calibration.csv with rgbs (ActorsHQ), camera_intrinsics.json with camera_extrinsics.json "
+    "(MVHumanNet), camera.pkl with masks.hdf5 and reconstructed_poses.hdf5 (PeopleSnapshot), *_annots.smc "
+    "(DNA-Rendering), alignments.npy with sparse and segmentations (NeuMan), images with sparse, transforms.json, "
+    "Calib.toml, camera_array.toml or *.qca.txt (any rig, with a body of ours)"
 )
 PUBLISHED: tuple[tuple[Callable[[Path], bool], Callable[[Path], Recording]], ...] = (
     (is_published_zju, record_zju),

@@ -143,4 +143,4 @@ def test_errors_are_one_line_and_of_the_promised_types() -> None:
     assert isinstance(error, FileNotFoundError)
     assert str(error).startswith("folder/a b.jpg: no such file x")
     assert "\n" not in str(error)
-    assert len(str(error)) <= 500
+    assert len(str(error)) <= 1000

@@ -10,7 +10,18 @@ import pytest
 import torch
 
 from avatar.capture import CaptureError, MissingFileError, read_capture, read_zju_mocap, write_capture
+from avatar.capture.reader import KNOWN
 from avatar.structs import Capture, Split
+
+CALIB_TOML = """
+[cam1]
+name = "cam1"
+size = [48.0, 40.0]
+matrix = [[60.0, 0.0, 23.7], [0.0, 61.0, 20.4], [0.0, 0.0, 1.0]]
+distortions = [0.0, 0.0, 0.0, 0.0]
+rotation = [1.5, 0.0, 0.0]
+translation = [0.0, 0.9, 3.0]
+"""
 
 
 def write_annots(folder: Path, pattern: str = "Camera_B{camera}/{frame:06d}.png") -> None:
@@ -132,6 +143,61 @@ def test_folders_that_are_no_captures_are_named(tmp_path: Path) -> None:
         read_capture(tmp_path / "gone")
     with pytest.raises(CaptureError, match=r"expected annots\.npy or cameras\.json"):
         read_capture(tmp_path)
+
+
+KINDS = {
+    "EasyMocap": ("intri.yml", "extri.yml", "images/"),
+    "WildDynaCap": ("cameras.calibration", "videos/"),
+    "AvatarReX": ("calibration_full.json", "smpl_params.npz"),
+    "THuman4.0": ("calibration.json", "smpl_params.npz"),
+    "ActorsHQ": ("calibration.csv", "rgbs/"),
+    "MVHumanNet": ("camera_intrinsics.json", "camera_extrinsics.json"),
+    "PeopleSnapshot": ("camera.pkl", "masks.hdf5", "reconstructed_poses.hdf5"),
+    "DNA-Rendering": ("0012_11_annots.smc",),
+    "NeuMan": ("alignments.npy", "sparse/", "segmentations/"),
+    "ours": ("cameras.json",),
+    "ZJU-MoCap": ("annots.npy",),
+    "any rig": ("images/", "Calib.toml"),
+    "transforms.json": ("images/", "transforms.json"),
+    "camera_array.toml": ("images/", "camera_array.toml"),
+    "*.qca.txt": ("images/", "session.qca.txt"),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_folders_are_known_by_what_is_said_to_make_them(kind: str, tmp_path: Path) -> None:
+    """With these files, be they empty, a folder is of a known kind; without any one of them it is not."""
+    assert kind in KNOWN
+    for name in KINDS[kind]:
+        path = tmp_path / name
+        assert name.strip("/").replace("0012_11", "*").replace("session", "*") in KNOWN
+        if name.endswith("/"):
+            path.mkdir()
+        else:
+            path.touch()
+    with pytest.raises((CaptureError, ImportError)) as refused:
+        read_capture(tmp_path)
+    assert "is no capture that avatar reads" not in str(refused.value)
+    for name in KINDS[kind]:
+        path = tmp_path / name
+        path.rename(tmp_path.parent / "away")
+        with pytest.raises(CaptureError) as unknown:
+            read_capture(tmp_path)
+        assert str(unknown.value).endswith(f"expected {KNOWN}"), "nothing is cut off"
+        (tmp_path.parent / "away").rename(path)
+
+
+@pytest.mark.parametrize("kind", ["ours", "any rig"])
+def test_without_a_body_it_says_how_to_get_one(folder: Path, kind: str) -> None:
+    (folder / "body_default.npz").unlink()
+    if kind == "any rig":
+        (folder / "cameras.json").unlink()
+        (folder / "images").mkdir()
+        (folder / "Calib.toml").write_text(CALIB_TOML)
+    with pytest.raises(
+        MissingFileError, match=r"body_default\.npz: no such file, nor body.npz: .*avatar prepare --videos"
+    ):
+        read_capture(folder)
 
 
 @pytest.mark.parametrize(

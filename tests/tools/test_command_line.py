@@ -1,11 +1,15 @@
 """What the command line says, and how it refuses."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 import avatar
+from avatar.capture.camera_files import write_easymocap
+from avatar.capture.zju_writer import zju_calibrations
+from avatar.captures import open_capture
 
 Command = Callable[..., int]
 VERBS = ("prepare", "fit", "meta-learn", "sweep", "evaluate", "render", "export", "convert", "assets")
@@ -108,3 +112,18 @@ def test_assets_are_listed(
     monkeypatch.setenv("AVATAR_CACHE", str(tmp_path))
     assert command("assets", "list") == 0
     assert capsys.readouterr().out.count("not fetched") == 2 + 4 + 1
+
+
+def test_pictures_without_a_body_say_what_makes_one(
+    command: Command, capture: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    """EasyMocap's folder before bodies were fitted."""
+    whole, folder = open_capture(capture), tmp_path / "dance"
+    images = folder / "images" / "Camera_B1"
+    images.mkdir(parents=True)
+    write_easymocap(folder, zju_calibrations(whole.cameras[:1]))
+    shutil.copy(capture / "camera_0" / "000000.jpg", images)
+    assert command("fit", "hybrid", "--capture", folder, "--run", tmp_path / "run") == 2
+    said = " ".join(capsys.readouterr().err.split())
+    assert f"{folder}: has pictures but no body yet; fit one to the pictures: avatar prepare --videos" in said
+    assert not (tmp_path / "run").exists()
