@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from html import escape
 
 from ..observations import CameraFindings
-from .gauges import BAD_UNREST, Gauge, is_unsure, number, percent, pixels
+from .gauges import BAD_UNREST, Gauge, is_unsure, number, percent, pixels, seconds
 from .pictures import Overlay
 from .rows import heat
 
@@ -47,7 +47,7 @@ def anchor(frame_id: int, camera_id: int) -> str:
 def _clock(camera: CameraFindings) -> list[Fact]:
     if math.isnan(camera.sync_confidence):
         return []
-    text = f"{camera.offset_s:+.3f} s<small>confidence {number(camera.sync_confidence, 2)}</small>"
+    text = f"{seconds(camera.offset_s)}<small>confidence {number(camera.sync_confidence, 2)}</small>"
     return [("clock", text, float(is_unsure(camera)))]
 
 

@@ -107,10 +107,8 @@ def gauges(findings: Findings, heights_px: Float[Tensor, " c"]) -> tuple[Gauge, 
 
 def worst_levels(found: Sequence[Gauge], like: Float[Tensor, "f c"]) -> Float[Tensor, "f c"]:
     """The highest level of each picture; NaN, in the shape of ``like``, where no gauge knows it."""
-    levels = torch.stack([torch.full_like(like, torch.nan), *(gauge.levels for gauge in found)]).nan_to_num(
-        nan=-torch.inf, posinf=torch.inf
-    )
-    highest = levels.amax(dim=0)
+    levels = torch.stack([torch.full_like(like, torch.nan), *(gauge.levels.to(like) for gauge in found)])
+    highest = torch.where(levels.isnan(), -torch.inf, levels).amax(dim=0)
     return torch.where(highest > -torch.inf, highest, torch.nan)
 
 
@@ -149,6 +147,11 @@ def number(value: float, decimals: int) -> str:
 def pixels(value: float) -> str:
     """Two digits at least."""
     return number(value, 0 if value >= 100 else 1)
+
+
+def seconds(value: float) -> str:
+    """An offset of a clock with its sign, to the millisecond."""
+    return f"{value:+.3f} s" if math.isfinite(value) else "—"
 
 
 def percent(share: float) -> str:

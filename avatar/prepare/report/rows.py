@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ..synchronise import MotionSignal
 from ..triangulate import BoneLength
-from .gauges import BAD_CONFIDENCE, Gauge, number
+from .gauges import BAD_CONFIDENCE, Gauge, number, seconds
 from .pictures import path
 
 COLUMNS = 400  # of a track, at most: pictures beyond that share one, which shows the worst
@@ -110,7 +110,7 @@ def signal_rows(
         others = _median(np.delete(curves, camera, axis=0))
         lines = f'<path class="others" d="{_curve(others)}"/><path d="{_curve(curves[camera])}"/>'
         confidence = confidences[camera]
-        figure = f"{offsets_s[camera]:+.3f} s<small>confidence {number(confidence, 2)}</small>"
+        figure = f"{seconds(offsets_s[camera])}<small>confidence {number(confidence, 2)}</small>"
         track = (
             f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" preserveAspectRatio="none" role="img" aria-label="motion in '
             f'{escape(names[camera])} and in the others">{lines}</svg>'
@@ -124,19 +124,18 @@ def aligned(
 ) -> tuple[Float[np.ndarray, " f"], Float[np.ndarray, "c f"]]:
     """All cameras' motion at common times of the first one's clock, as a share of its usual strength; NaN outside.
 
-    Motion is the mean, over what is known, of the size of all that a signal holds.
+    Motion is the mean, over what is known, of the size of all that a signal holds. An offset that is not known is zero.
     """
-    starts = [signal.times_s[0] + offset for signal, offset in zip(signals, offsets_s, strict=True)]
-    ends = [signal.times_s[-1] + offset for signal, offset in zip(signals, offsets_s, strict=True)]
+    moved_s = [signal.times_s + np.nan_to_num(offset) for signal, offset in zip(signals, offsets_s, strict=True)]
     step = 1 / max(signal.rate_hz for signal in signals)
-    times = np.arange(min(starts), max(ends) + step / 2, step)
+    times = np.arange(min(each[0] for each in moved_s), max(each[-1] for each in moved_s) + step / 2, step)
     curves = np.full((len(signals), len(times)), np.nan)
-    for curve, signal, offset in zip(curves, signals, offsets_s, strict=True):
+    for curve, signal, own_times in zip(curves, signals, moved_s, strict=True):
         known = np.isfinite(signal.values)
         sizes = np.where(known, np.abs(signal.values), 0).sum(axis=1) / known.sum(axis=1).clip(1)
         strength = sizes[known.any(axis=1)].mean() if known.any() else 1.0
         sizes = np.where(known.any(axis=1), sizes, np.nan) / max(strength, 1e-9)
-        curve[:] = np.interp(times, signal.times_s + offset, sizes, left=np.nan, right=np.nan)
+        curve[:] = np.interp(times, own_times, sizes, left=np.nan, right=np.nan)
     return times, curves
 
 

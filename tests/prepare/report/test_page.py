@@ -91,7 +91,7 @@ def everything(findings: Findings) -> Findings:
         signals=(signal,) * 3,
         residuals_px=residuals,
         fit_residuals_px=torch.ones(shape),
-        disagreements=torch.full(shape, 0.01),
+        disagreements=torch.full(shape, 0.01, dtype=torch.float64),
         overlaps=torch.full(shape, 0.95),
         bones=(BoneLength(name="left_hip to right_hip", metres=0.4, spread_m=0.01),),
         is_refined=True,

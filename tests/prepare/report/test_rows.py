@@ -69,7 +69,7 @@ def test_long_takes_show_their_liveliest_part() -> None:
 
 def test_a_camera_that_saw_nobody_has_no_curve() -> None:
     nobody = MotionSignal(times_s=np.arange(40) / 20, values=np.full((40, 2), np.nan))
-    html = signal_rows([bump(1.0, 0.0), nobody], [0.0, 0.0], [0.0, 0.0], ["a", "b"], [0, 1])
+    html = signal_rows([bump(1.0, 0.0), nobody], [0.0, np.nan], [0.0, np.nan], ["a", "b"], [0, 1])
     assert "nan" not in html.lower()
     assert html.count('<path d=""/>') == 1
 
