@@ -177,7 +177,8 @@ def _over_time(findings: Findings, found: Sequence[Gauge], order: Sequence[int],
         f"{heat_rows(gauge, names, order, findings.frame_rate_hz, linked)}</div>"
         for gauge in found
     )
-    return f'<div class="maps">{"".join(maps)}</div>' if found else ""
+    note = '<p class="note">The redder the worse, grey where nothing is known. The marks lead to the pictures above.</p>'
+    return f'{note}<div class="maps">{"".join(maps)}</div>' if found else ""
 
 
 def _clocks(findings: Findings, order: Sequence[int]) -> str:
