@@ -177,7 +177,7 @@ def _over_time(findings: Findings, found: Sequence[Gauge], order: Sequence[int],
         f"{heat_rows(gauge, names, order, findings.frame_rate_hz, linked)}</div>"
         for gauge in found
     )
-    note = '<p class="note">The redder the worse, grey where nothing is known. The marks lead to the pictures above.</p>'
+    note = '<p class="note">The redder the worse, grey where nothing is known. Marks lead to the pictures above.</p>'
     return f'{note}<div class="maps">{"".join(maps)}</div>' if found else ""
 
 
