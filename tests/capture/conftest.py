@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
+from tempfile import mkdtemp
 
 import cv2
 import numpy as np
@@ -13,7 +14,7 @@ import pytest
 import torch
 from scipy.spatial.transform import Rotation
 
-from avatar.capture import CaptureError, read_capture, write_capture
+from avatar.capture import NO_BODY, CaptureError, read_capture, write_capture, write_zju_mocap
 from avatar.capture.smpl_poses import SmplPoses
 from avatar.geometry import look_at, matrices_from_quats, quats_from_axis_angles, quats_from_matrices
 from avatar.structs import Camera, Capture, Frame, Pose, Shape, Split
@@ -180,8 +181,11 @@ def write_pictures(drawn: Capture) -> Callable[..., None]:
 
 
 @pytest.fixture
-def assert_as_drawn(drawn: Capture) -> Callable[[Capture], None]:
-    """Cameras and masks agree with the drawing exactly, pictures but for their compression."""
+def assert_as_drawn(drawn: Capture, tmp_path: Path) -> Callable[[Capture], None]:
+    """Cameras and masks agree with the drawing exactly, pictures but for their compression.
+
+    And what both our writers make of the capture is the same capture to the bit.
+    """
 
     def check(capture: Capture) -> None:
         for camera, expected in zip(capture.cameras, drawn.cameras, strict=True):
@@ -193,8 +197,31 @@ def assert_as_drawn(drawn: Capture) -> Callable[[Capture], None]:
                 read, expected = (made.load_frame(frame, camera, False) for made in (capture, drawn))
                 assert (read.is_foreground == expected.is_foreground).float().mean() > 0.98
                 assert (read.image - expected.image).abs().median() < 0.02
+        if capture.rig != NO_BODY:
+            assert_written_and_read(capture, Path(mkdtemp(dir=tmp_path)))
 
     return check
+
+
+def assert_written_and_read(capture: Capture, place: Path) -> None:
+    """In both layouts that we write."""
+    pairs = [(frame, camera) for frame in range(capture.num_frames) for camera in range(len(capture.cameras))]
+    write_capture(capture, place / "avatar", suffix=".png", pairs=pairs)
+    write_zju_mocap(capture, place / "zju", vertices_world=lambda _: np.zeros((1, 3)))
+    for again in (read_capture(place / layout) for layout in ("avatar", "zju")):
+        assert (again.name, again.rig, dict(again.splits)) == (capture.name, capture.rig, dict(capture.splits))
+        assert again.frame_rate_hz == capture.frame_rate_hz
+        for camera, expected in zip(again.cameras, capture.cameras, strict=True):
+            assert (camera.name, camera.height, camera.width) == (expected.name, expected.height, expected.width)
+            assert torch.equal(camera.intrinsics_px, expected.intrinsics_px)
+            assert torch.equal(camera.camera_from_world, expected.camera_from_world)
+        assert torch.equal(again.poses.local_quats, capture.poses.local_quats)
+        assert torch.equal(again.poses.root_position_world, capture.poses.root_position_world)
+        assert torch.equal(again.shape.values, capture.shape.values)
+        for pair in pairs:
+            read, expected = (some.load_frame(*pair, False) for some in (again, capture))
+            assert torch.equal(read.image, expected.image)
+            assert torch.equal(read.is_foreground, expected.is_foreground)
 
 
 PELVIS = np.array([0.0, -0.25, 0.03])
