@@ -42,6 +42,7 @@ class PrepareCommand:
         stride: keep every so many time steps.
         max_height: rows of the pictures that are written; larger ones are scaled down, and fits are quicker.
         refine_cameras: move the cameras by the landmarks: auto, where they are plainly wrong; always; never.
+        person: whom to follow of several people: 2 for the second largest, or who is at a point, camera:picture:x,y.
         overwrite: delete what was prepared in the folder, and begin anew.
     """
 
@@ -55,6 +56,7 @@ class PrepareCommand:
     stride: int = 1
     max_height: int | None = None
     refine_cameras: Refine = "auto"
+    person: str = "1"
     overwrite: FlagCreatePairsOff[bool] = False
 
 
@@ -70,6 +72,7 @@ def run(config: PrepareCommand) -> None:
         stride=config.stride,
         max_height=config.max_height,
         refine=config.refine_cameras,
+        person=config.person,
     )
     open_folder(config.out, config.videos, overwrite=config.overwrite)
     with progress() as bar:

@@ -20,6 +20,7 @@ from .landmarks import LandmarkConfig, Landmarker
 from .masks import MaskConfig
 from .match import folder_name, match_cameras
 from .observations import CameraFindings, Findings, FittedBody, Observations
+from .one_person import OnePerson, wanted_person
 from .pictures import Shot
 from .solve import Refine, Rig
 from .sources import Source, find_sources
@@ -30,7 +31,8 @@ from .stages import (
     Told,
     View,
     Work,
-    find_people,
+    choose_person,
+    find_everybody,
     fit_person,
     mask_loader,
     observe,
@@ -61,6 +63,7 @@ class PrepareConfig:
         stride: keep every so many time steps.
         max_height: pictures are scaled down to so many rows; None leaves them.
         refine: whether the landmarks may move the cameras.
+        person: of several people the one to follow, see ``wanted_person``; by default the largest.
         landmarks: how the person is found.
         masks: how masks are made.
     """
@@ -74,6 +77,7 @@ class PrepareConfig:
     stride: int = 1
     max_height: int | None = None
     refine: Refine = "auto"
+    person: str = "1"
     landmarks: LandmarkConfig = field(default_factory=LandmarkConfig)
     masks: MaskConfig = field(default_factory=MaskConfig)
 
@@ -104,17 +108,20 @@ def prepare(
     Stopped at any moment, the same call goes on where it was; with another config, from the first stage that changes.
     Raises ValueError, FileNotFoundError or ImportError that say what to do.
     """
+    wanted = wanted_person(config.person)
     work, name = Work(folder=folder, notify=notify), folder.resolve().name
     pairs, noticed = _cameras_of(config)
-    views = find_people(work, survey_videos(work, pairs), config.landmarks, make_landmarker)
+    views = find_everybody(work, pairs, survey_videos(work, pairs), config.landmarks, make_landmarker)
     views, unseen = _with_person(views, config.videos)
+    views, one = choose_person(views, [view.camera(config.max_height) for view in views], config.rate_hz, wanted)
+    views, absent = _with_person(views, config.videos)
     cameras = [view.camera(config.max_height) for view in views]
     timeline = set_clocks(work, views, cameras, config.rate_hz, config.stride)
     seen = observe(views, cameras, timeline)
     rig = solve_cameras(work, cameras, seen, config.refine, config.calibration or config.videos)
     seen, cameras = rig.corrected(seen), rig.cameras(cameras)
     shots = [_shot(view, cameras[i], timeline.rows[:, i]) for i, view in enumerate(views)]
-    written = write_shots(work, shots, [view.key for view in views], config.masks)
+    written = write_shots(work, shots, config.masks)
     observations = Observations(
         cameras=cameras,
         frame_rate_hz=timeline.rate_hz,
@@ -130,7 +137,7 @@ def prepare(
     write_prepared(folder, name, cameras, fitted, timeline.rate_hz, exists)
     told = _camera_findings(views, shots, timeline, rig, written)
     findings = _findings(name, told, timeline, rig, written, fitted)
-    warnings = advise(findings, [camera.height for camera in cameras], [*noticed, *unseen])
+    warnings = advise(findings, [camera.height for camera in cameras], [*noticed, *unseen, *absent, *_told_of(one)])
     findings = replace(findings, warnings=warnings)
     write_findings(folder / FOLDER / FINDINGS, findings)
     return findings
@@ -163,10 +170,19 @@ def _with_person(views: Sequence[View], where: Path) -> tuple[list[View], list[s
     return seen, [f"{name}: nobody was found in its video; the camera was left out." for name in unseen]
 
 
+def _told_of(one: OnePerson) -> list[str]:
+    if one.num_people < 2:
+        return []
+    return [
+        f"{one.num_people} people were found; the one followed should be the one you want: else choose with --person."
+    ]
+
+
 def _shot(view: View, camera: Camera, rows: np.ndarray) -> Shot:
     return Shot(
         source=view.source,
-        people=view.people,
+        sightings=view.sightings,
+        person=view.person,
         frame_ids=view.footage.frame_ids,
         rows=rows,
         calibration=view.calibration,
