@@ -18,6 +18,7 @@ STAGES = {
     "cameras": "cameras",
     "pictures": "pictures and masks",
     "body": "body",
+    "report": "report",
 }
 
 
@@ -100,4 +101,5 @@ def _say(findings: Findings, folder: Path) -> None:
     for warning in findings.warnings:
         say(f"! {warning}")
     say(f"{folder}: {len(findings.points_world)} time steps of {len(findings.cameras)} cameras")
+    say(f"Report: {folder / 'report' / 'index.html'}")
     say(f"Next: avatar fit hybrid --capture {folder} --run runs/{findings.name}")

@@ -8,8 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from avatar.capture import PictureConfig
 from avatar.capture.calibration import Calibration
 from avatar.capture.camera_files import read_calibrations
+from avatar.captures import open_capture
 from avatar.structs import Camera
 
 from .advice import advise
@@ -22,6 +24,7 @@ from .match import folder_name, match_cameras
 from .observations import CameraFindings, Findings, FittedBody, Observations
 from .one_person import OnePerson, wanted_person
 from .pictures import Shot
+from .report import write_report
 from .solve import Refine, Rig
 from .sources import Source, find_sources
 from .stages import (
@@ -47,6 +50,7 @@ from .triangulate import bone_lengths
 from .world import house_turn
 
 FINDINGS = "findings.json"
+REPORT = "report"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,6 +144,9 @@ def prepare(
     warnings = advise(findings, [camera.height for camera in cameras], [*noticed, *unseen, *absent, *_told_of(one)])
     findings = replace(findings, warnings=warnings)
     write_findings(folder / FOLDER / FINDINGS, findings)
+    notify("report", 0, 1, "")
+    capture = open_capture(folder, pictures=PictureConfig(keep_background=True))
+    notify("report", 1, 1, str(write_report(findings, capture, folder / REPORT, observations)))
     return findings
 
 
