@@ -6,7 +6,7 @@ from pathlib import Path
 from rich.progress import Progress, TaskID
 from tyro.conf import FlagCreatePairsOff
 
-from avatar.prepare import Findings, PrepareConfig, Refine, open_folder, prepare
+from avatar.prepare import Findings, MonocularConfig, PrepareConfig, Refine, open_folder, prepare
 
 from .console import progress, say
 from .parse import time_steps
@@ -18,24 +18,28 @@ STAGES = {
     "cameras": "cameras",
     "pictures": "pictures and masks",
     "body": "body",
-    "report": "report",
 }
 
 
 @dataclass(frozen=True, kw_only=True)
 class PrepareCommand:
-    """Make a capture of videos of one person by synchronised, calibrated cameras.
+    """Make a capture of videos of one person by synchronised, calibrated cameras, or of one video alone.
 
     Needs the landmark models: avatar assets fetch pose. Stopped at any moment, the same command goes on from there;
     with other options, it makes anew what they change.
 
     Example: avatar prepare --videos take1 --calibration take1/Calib.toml --out captures/take1 --max-height 960
+    Example: avatar prepare --videos phone.mp4 --out captures/phone --fov 63 --height 1.82
     and then: avatar fit hybrid --capture captures/take1 --run runs/take1
 
     Attributes:
         videos: a folder with one video a camera, or one folder of pictures a camera, called like the cameras.
-        calibration: intri.yml with extri.yml, *.qca.txt, *.toml, transforms.json, or a folder of COLMAP's.
+        calibration: intri.yml with extri.yml, *.qca.txt, *.toml, transforms.json, or a folder of COLMAP's. One video
+            does without, and of its calibration the lens alone is used.
         out: folder of the capture, new or of the same videos.
+        fov: field of view of the only camera in degrees across the longer side of its picture; by default what the
+            video records, or an estimate.
+        height: of the person in metres, which one camera cannot tell.
         fps: pictures a second, for folders of pictures.
         frames: frames of each video to use, from:to without the last.
         unit_m: the calibration's unit in metres where its file does not say: 0.001 for millimetres.
@@ -43,13 +47,14 @@ class PrepareCommand:
         stride: keep every so many time steps.
         max_height: rows of the pictures that are written; larger ones are scaled down, and fits are quicker.
         refine_cameras: move the cameras by the landmarks: auto, where they are plainly wrong; always; never.
-        person: whom to follow of several people: 2 for the second largest, or who is at a point, camera:picture:x,y.
         overwrite: delete what was prepared in the folder, and begin anew.
     """
 
     videos: Path
-    calibration: Path
     out: Path
+    calibration: Path | None = None
+    fov: float | None = None
+    height: float = 1.7
     fps: float | None = None
     frames: str = "0:"
     unit_m: float | None = None
@@ -57,7 +62,6 @@ class PrepareCommand:
     stride: int = 1
     max_height: int | None = None
     refine_cameras: Refine = "auto"
-    person: str = "1"
     overwrite: FlagCreatePairsOff[bool] = False
 
 
@@ -73,7 +77,7 @@ def run(config: PrepareCommand) -> None:
         stride=config.stride,
         max_height=config.max_height,
         refine=config.refine_cameras,
-        person=config.person,
+        one_camera=MonocularConfig(fov_degrees=config.fov, height_m=config.height),
     )
     open_folder(config.out, config.videos, overwrite=config.overwrite)
     with progress() as bar:
@@ -96,10 +100,10 @@ class _Shown:
 
 def _say(findings: Findings, folder: Path) -> None:
     for camera in findings.cameras:
-        residual = f"{camera.after_px:.1f} px" if camera.after_px == camera.after_px else "alone"
-        say(f"{camera.name}: {camera.video}, {camera.offset_s:+.3f} s, landmarks within {residual}")
+        is_alone = camera.after_px != camera.after_px
+        residual = "alone" if is_alone else f"{camera.offset_s:+.3f} s, landmarks within {camera.after_px:.1f} px"
+        say(f"{camera.name}: {camera.video}, {residual}")
     for warning in findings.warnings:
         say(f"! {warning}")
     say(f"{folder}: {len(findings.points_world)} time steps of {len(findings.cameras)} cameras")
-    say(f"Report: {folder / 'report' / 'index.html'}")
     say(f"Next: avatar fit hybrid --capture {folder} --run runs/{findings.name}")

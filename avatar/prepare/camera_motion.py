@@ -38,6 +38,12 @@ class CameraMotion:
     unseen: int
 
     @property
+    def turned_deg(self) -> float:
+        """The largest turn away from the first frame."""
+        cosines = (self.first_from_camera.diagonal(dim1=1, dim2=2).sum(1) - 1) / 2
+        return float(torch.rad2deg(cosines.clamp(-1, 1).acos()).max())
+
+    @property
     def is_moving(self) -> bool:
         """Whether the camera did more than tremble."""
         return self.shift > STILL

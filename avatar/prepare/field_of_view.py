@@ -14,8 +14,8 @@ from torch import Tensor
 from .person_depth import locate
 
 NARROWEST_DEG, WIDEST_DEG = 5.0, 150.0
-# Focal lengths as shares of the longer side: those of phones and webcams (57 degrees), and how they vary (logarithms).
-USUAL, SPREAD = 0.92, 0.3
+# Of phones and webcams, and how the logarithms of their focal lengths vary.
+USUAL_DEG, SPREAD = 57.0, 0.3
 # Guesses take a part of perspective for the person's pose: at 12 cameras known to us focal lengths came out 1.4 times
 # too long (logarithms vary by 0.27).
 LONGER = 1.4
@@ -98,7 +98,7 @@ def estimated_field_of_view(
     costs = [
         locate(centred / (LONGER * float(log.exp())), confidences[rows], guesses_m[rows])[1].mean() for log in logs
     ]
-    prior = ((logs - math.log(USUAL)) / SPREAD).square() / 2
+    prior = ((logs - math.log(_share(USUAL_DEG))) / SPREAD).square() / 2
     chances = torch.softmax(-torch.stack(costs) - prior, dim=0)
     mean = (chances * logs).sum()
     spread = (chances * (logs - mean).square()).sum().sqrt()

@@ -13,16 +13,13 @@ from torch.nn.functional import normalize
 from avatar.geometry import rigid_from_parts
 from avatar.structs import Camera
 
+from .field_of_view import FieldOfView
 from .person_depth import locate
 from .skeleton import NAMES
+from .world import ground_m, person_height_m
 
-# Legs, from hip to ankle, are this share of a person's height (Drillis and Contini 1966), and soles are so far beneath
-# the landmarks of feet.
-LEGS, SOLE_M = 0.46, 0.03
 # A camera turned about its view by less than this is taken to be level: people lean.
 LEVEL_RAD = math.radians(20.0)
-_LEG = ("hip", "knee", "ankle")
-FEET = [NAMES.index(f"{side}_{part}") for side in ("left", "right") for part in ("heel", "foot_index")]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,14 +27,19 @@ class MonocularConfig:
     """What one camera cannot tell.
 
     Attributes:
+        fov_degrees: field of view across the longer side of the picture, of an uncalibrated camera; None to estimate
+            it.
         height_m: of the person; places and sizes scale with it.
         smooth_s: distances from the camera are smoothed by a bell of this deviation.
     """
 
+    fov_degrees: float | None = None
     height_m: float = 1.7
     smooth_s: float = 0.1
 
     def __post_init__(self) -> None:
+        if self.fov_degrees is not None:
+            FieldOfView(degrees=self.fov_degrees, spread=0.0, source="given")
         if not 0.4 <= self.height_m <= 2.6:
             raise ValueError(f"MonocularConfig.height_m: expected 0.4 to 2.6 metres, got {self.height_m:g}")
         if self.smooth_s < 0:
@@ -80,7 +82,7 @@ def place_person(
     config = config or MonocularConfig()
     if not bool((confidences > 0).any()):
         raise ValueError(f"{camera.name}: nobody was found in any frame; see that a whole person is in the picture")
-    guesses = guesses_m.double() * (config.height_m / _guessed_height_m(guesses_m.double()))
+    guesses = guesses_m.double() * (config.height_m / person_height_m(guesses_m.double()))
     rays = torch.cat([points_px, torch.ones_like(points_px[..., :1])], dim=-1).double()
     rays = rays @ torch.linalg.inv(camera.intrinsics_px.double()).mT
     points = rays * locate(rays[..., :2], confidences, guesses)[0][..., 2:]
@@ -89,7 +91,8 @@ def place_person(
     ahead = normalize(torch.tensor([0.0, 0.0, 1.0]).double() - up[2] * up, dim=0)
     house_from_camera = torch.stack([torch.linalg.cross(ahead, up), ahead, up])
     points_house = points @ house_from_camera.mT
-    ground = _ground(points_house)
+    ground = points_house.flatten(0, 1).nanmedian(dim=0).values
+    ground[2] = ground_m(points_house)
     camera_from_world = rigid_from_parts(house_from_camera.mT, house_from_camera.mT @ ground)
     return Placement(
         camera=replace(camera, camera_from_world=camera_from_world.to(camera.intrinsics_px)),
@@ -98,14 +101,6 @@ def place_person(
         tilt_deg=math.degrees(tilt),
         roll_deg=math.degrees(roll),
     )
-
-
-def _guessed_height_m(guesses: Float[Tensor, "f 33 3"]) -> float:
-    """The height of the person of the guesses, by the legs."""
-    joints = [guesses[:, [NAMES.index(f"{side}_{joint}") for side in ("left", "right")]] for joint in _LEG]
-    hip, knee, ankle = joints
-    legs = torch.linalg.vector_norm(hip - knee, dim=-1) + torch.linalg.vector_norm(knee - ankle, dim=-1)
-    return float(legs.nanmedian()) / LEGS
 
 
 def _smoothing(points: Float[Tensor, "f n 3"], deviation: float) -> Float[Tensor, " f"]:
@@ -132,10 +127,3 @@ def _up(points: Float[Tensor, "f 33 3"]) -> tuple[Float[Tensor, "3"], float, flo
     roll = roll if abs(roll) > LEVEL_RAD else 0.0
     up = [-math.cos(tilt) * math.sin(roll), -math.cos(tilt) * math.cos(roll), -math.sin(tilt)]
     return points.new_tensor(up), tilt, roll
-
-
-def _ground(points: Float[Tensor, "f 33 3"]) -> Float[Tensor, "3"]:
-    """The point on the ground beneath the person's usual place, where z is up."""
-    place = points.flatten(0, 1).nanmedian(dim=0).values
-    heights = points[:, FEET, 2].nan_to_num(nan=torch.inf).amin(dim=1)
-    return torch.stack([place[0], place[1], heights[heights.isfinite()].median() - SOLE_M])

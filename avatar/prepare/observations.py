@@ -25,11 +25,13 @@ class Observations:
         points_px: the landmarks of ``skeleton.NAMES``, left and right as ``triangulate`` found them; pixel centres at
             .5, NaN where nobody was found.
         confidences: 0 to 1, zero where not seen.
-        points_world: triangulated landmarks, NaN where fewer than two cameras saw them.
+        points_world: triangulated landmarks, NaN where fewer than two cameras saw them; of one camera, its landmarks
+            as far away as guessed.
         point_confidences: 0 to 1, of ``points_world``.
         guesses_m: each landmark as a network guesses it from one picture alone, in that camera's axes (x right, y down,
             z forward), metres from the middle of the hips; NaN where nobody was found.
         load_mask: ``(frame_id, camera_id)`` to the person's mask, or None where there is no picture or nobody in it.
+        height_m: the person's, where it has to be told: one camera sees no sizes.
     """
 
     cameras: tuple[Camera, ...]
@@ -40,6 +42,7 @@ class Observations:
     point_confidences: Float[Tensor, "f 33"]
     guesses_m: Float[Tensor, "f c 33 3"]
     load_mask: MaskLoader
+    height_m: float | None = None
 
     @property
     def num_frames(self) -> int:

@@ -8,10 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from avatar.capture import PictureConfig
 from avatar.capture.calibration import Calibration
 from avatar.capture.camera_files import read_calibrations
-from avatar.captures import open_capture
 from avatar.structs import Camera
 
 from .advice import advise
@@ -21,10 +19,10 @@ from .findings_file import write_findings
 from .landmarks import LandmarkConfig, Landmarker
 from .masks import MaskConfig
 from .match import folder_name, match_cameras
+from .monocular import MonocularConfig
 from .observations import CameraFindings, Findings, FittedBody, Observations
-from .one_person import OnePerson, wanted_person
+from .one_camera import find_lens, place_camera, uncalibrated
 from .pictures import Shot
-from .report import write_report
 from .solve import Refine, Rig
 from .sources import Source, find_sources
 from .stages import (
@@ -34,8 +32,7 @@ from .stages import (
     Told,
     View,
     Work,
-    choose_person,
-    find_everybody,
+    find_people,
     fit_person,
     mask_loader,
     observe,
@@ -50,7 +47,6 @@ from .triangulate import bone_lengths
 from .world import house_turn
 
 FINDINGS = "findings.json"
-REPORT = "report"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +55,8 @@ class PrepareConfig:
 
     Attributes:
         videos: a folder with a video, or a folder of pictures, for each camera; or one of these alone.
-        calibration: any file or folder of ``avatar.capture.camera_files``.
+        calibration: any file or folder of ``avatar.capture.camera_files``; of one camera the lens alone is used, and
+            None will do.
         pictures_hz: pictures a second, for folders of pictures.
         frames: the frames of each video to use: the first, and the one after the last or None.
         unit_m: the unit of the calibration in metres, where its file does not say.
@@ -67,9 +64,9 @@ class PrepareConfig:
         stride: keep every so many time steps.
         max_height: pictures are scaled down to so many rows; None leaves them.
         refine: whether the landmarks may move the cameras.
-        person: of several people the one to follow, see ``wanted_person``; by default the largest.
         landmarks: how the person is found.
         masks: how masks are made.
+        one_camera: what is known of the only camera.
     """
 
     videos: Path
@@ -81,9 +78,9 @@ class PrepareConfig:
     stride: int = 1
     max_height: int | None = None
     refine: Refine = "auto"
-    person: str = "1"
     landmarks: LandmarkConfig = field(default_factory=LandmarkConfig)
     masks: MaskConfig = field(default_factory=MaskConfig)
+    one_camera: MonocularConfig = field(default_factory=MonocularConfig)
 
     def __post_init__(self) -> None:
         for name in ("pictures_hz", "unit_m", "rate_hz", "stride", "max_height"):
@@ -112,20 +109,22 @@ def prepare(
     Stopped at any moment, the same call goes on where it was; with another config, from the first stage that changes.
     Raises ValueError, FileNotFoundError or ImportError that say what to do.
     """
-    wanted = wanted_person(config.person)
     work, name = Work(folder=folder, notify=notify), folder.resolve().name
     pairs, noticed = _cameras_of(config)
-    views = find_everybody(work, pairs, survey_videos(work, pairs), config.landmarks, make_landmarker)
+    views = find_people(work, survey_videos(work, pairs), config.landmarks, make_landmarker)
     views, unseen = _with_person(views, config.videos)
-    views, one = choose_person(views, [view.camera(config.max_height) for view in views], config.rate_hz, wanted)
-    views, absent = _with_person(views, config.videos)
+    if config.calibration is None:
+        views[0], noticed = find_lens(views[0], config.one_camera)
     cameras = [view.camera(config.max_height) for view in views]
     timeline = set_clocks(work, views, cameras, config.rate_hz, config.stride)
     seen = observe(views, cameras, timeline)
-    rig = solve_cameras(work, cameras, seen, config.refine, config.calibration or config.videos)
+    if len(cameras) > 1:
+        rig = solve_cameras(work, cameras, seen, config.refine, config.calibration or config.videos)
+    else:
+        rig = place_camera(work, views[0], cameras[0], seen, timeline.rate_hz, config.one_camera)
     seen, cameras = rig.corrected(seen), rig.cameras(cameras)
     shots = [_shot(view, cameras[i], timeline.rows[:, i]) for i, view in enumerate(views)]
-    written = write_shots(work, shots, config.masks)
+    written = write_shots(work, shots, [view.key for view in views], config.masks)
     observations = Observations(
         cameras=cameras,
         frame_rate_hz=timeline.rate_hz,
@@ -135,18 +134,16 @@ def prepare(
         point_confidences=rig.point_confidences,
         guesses_m=seen.guesses_m,
         load_mask=mask_loader(folder, cameras, shots),
+        height_m=config.one_camera.height_m if len(cameras) == 1 else None,
     )
     fitted = fit_person(work, observations, written, fit)
     exists = np.stack([shot.has_person for shot in shots], axis=1)
     write_prepared(folder, name, cameras, fitted, timeline.rate_hz, exists)
     told = _camera_findings(views, shots, timeline, rig, written)
     findings = _findings(name, told, timeline, rig, written, fitted)
-    warnings = advise(findings, [camera.height for camera in cameras], [*noticed, *unseen, *absent, *_told_of(one)])
+    warnings = advise(findings, [camera.height for camera in cameras], [*noticed, *unseen])
     findings = replace(findings, warnings=warnings)
     write_findings(folder / FOLDER / FINDINGS, findings)
-    notify("report", 0, 1, "")
-    capture = open_capture(folder, pictures=PictureConfig(keep_background=True))
-    notify("report", 1, 1, str(write_report(findings, capture, folder / REPORT, observations)))
     return findings
 
 
@@ -154,7 +151,11 @@ def _cameras_of(config: PrepareConfig) -> tuple[list[tuple[Source, Calibration]]
     """Videos with their calibrated cameras, in a z-up world, called so that folders can be; and what was noticed."""
     sources = find_sources(config.videos, config.pictures_hz, *config.frames)
     if config.calibration is None:
-        raise ValueError(f"{config.videos}: no calibration; give the file that says where the cameras stand")
+        if len(sources) > 1:
+            raise ValueError(
+                f"{config.videos}: several videos, no calibration; give the file that says where cameras stand"
+            )
+        return [(sources[0], uncalibrated(sources[0]))], ()
     match = match_cameras(sources, read_calibrations(config.calibration, config.unit_m))
     turn = house_turn([calibration for _, calibration in match.pairs], config.calibration)
     names = [folder_name(calibration) for _, calibration in match.pairs]
@@ -177,19 +178,10 @@ def _with_person(views: Sequence[View], where: Path) -> tuple[list[View], list[s
     return seen, [f"{name}: nobody was found in its video; the camera was left out." for name in unseen]
 
 
-def _told_of(one: OnePerson) -> list[str]:
-    if one.num_people < 2:
-        return []
-    return [
-        f"{one.num_people} people were found; the one followed should be the one you want: else choose with --person."
-    ]
-
-
 def _shot(view: View, camera: Camera, rows: np.ndarray) -> Shot:
     return Shot(
         source=view.source,
-        sightings=view.sightings,
-        person=view.person,
+        people=view.people,
         frame_ids=view.footage.frame_ids,
         rows=rows,
         calibration=view.calibration,
@@ -241,7 +233,7 @@ def _findings(
         fit_residuals_px=_nanmedian(fitted.residuals_px),
         disagreements=torch.from_numpy(np.stack([each["disagreements"] for each in written], axis=1)),
         overlaps=fitted.overlaps,
-        bones=tuple(bone_lengths(rig.points_world)),
+        bones=tuple(bone_lengths(rig.points_world)) if len(cameras) > 1 else (),
         is_refined=rig.is_refined,
         warnings=(),
     )

@@ -2,13 +2,10 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
-from numpy import ndarray
 
 from avatar.capture.calibration import Calibration
 from avatar.capture.picture_files import read_mask
@@ -16,14 +13,11 @@ from avatar.capture.writer import mask_path
 from avatar.structs import Camera, Pose, Shape
 
 from .bundle import refine_cameras
-from .footage import Counted, Footage, survey
+from .footage import Counted, Footage, find_landmarks, survey
 from .landmarks import LandmarkConfig, Landmarker
 from .masks import MaskConfig
 from .observations import FittedBody, MaskLoader, Observations
-from .one_person import OnePerson, PersonAt, follow_one
-from .people import find_people
 from .pictures import Shot, are_written, write_pictures
-from .sightings import Sightings
 from .solve import Refine, Rig, Seen, solve_rig
 from .sources import Source
 from .stored import KEY, Arrays, key_of, read_stored, stored
@@ -65,25 +59,20 @@ class View:
         source: its video.
         calibration: of the video's own pixels, in a z-up world.
         footage: what is known of the video.
-        sightings: everybody in it.
-        person: the row of ``sightings`` of the person in each of its frames to use; -1 where not seen.
+        people: what ``find_landmarks`` found; empty before.
+        key: of ``people``.
     """
 
     source: Source
     calibration: Calibration
     footage: Footage
-    sightings: Sightings
-    person: Int[ndarray, " f"]
+    people: Arrays
+    key: str
 
     @property
     def has_person(self) -> bool:
-        """Whether the person was found in any frame."""
-        return bool((self.person >= 0).any())
-
-    @cached_property
-    def people(self) -> Arrays:
-        """The person's landmarks in each frame; NaN and confidence zero where not seen."""
-        return self.sightings.followed(self.person)
+        """Whether somebody was found in any frame."""
+        return bool((self.people["regions"][:, 2] > 0).any())
 
     def camera(self, max_height: int | None) -> Camera:
         """As calibrated, of undistorted pictures, which have at most so many rows."""
@@ -91,53 +80,41 @@ class View:
         return camera.scaled(min(1.0, max_height / camera.height)) if max_height else camera
 
 
-def survey_videos(work: Work, pairs: Sequence[tuple[Source, Calibration]]) -> list[Footage]:
-    """Look through all videos. Raises as ``survey``."""
-    found = []
+def survey_videos(work: Work, pairs: Sequence[tuple[Source, Calibration]]) -> list[View]:
+    """Look through all videos, and bring the calibrations to their pixels. Raises as ``survey``."""
+    views = []
     for i, (source, calibration) in enumerate(pairs):
         key = key_of("videos", source.fingerprint(), list(calibration.size or ()))
-        path = work.path("videos", calibration.name)
-        found.append(Footage.of(stored(path, key, lambda s=source, c=calibration: survey(s, c))))
-        work.notify("videos", i + 1, len(pairs), calibration.name)
-    return found
-
-
-def find_everybody(
-    work: Work,
-    pairs: Sequence[tuple[Source, Calibration]],
-    footage: Sequence[Footage],
-    config: LandmarkConfig,
-    make_landmarker: Callable[[LandmarkConfig], Landmarker],
-) -> list[View]:
-    """Everybody in every video, the one who is largest for longest as the person.
-
-    The networks are made when a video is to be looked at. Calibrations are brought to the videos' pixels.
-    """
-    total, done, landmarker, views = sum(len(each.times_s) for each in footage), 0, None, []
-    for (source, calibration), each in zip(pairs, footage, strict=True):
-        key = key_of("landmarks", source.fingerprint(), replace(config, num_threads=1))
-        path = work.path("landmarks", calibration.name)
-        kept = read_stored(path, key)
-        if kept is None:
-            landmarker = landmarker or make_landmarker(config)
-            tell = work.counting("landmarks", done, total, calibration.name)
-            kept = stored(path, key, lambda s=source, m=landmarker, t=tell: _everybody(s, m, t))
-        sightings, lens = Sightings(**kept), each.letterbox.apply(calibration, each.size)
-        person = _largest(sightings)
-        views.append(View(source=source, calibration=lens, footage=each, sightings=sightings, person=person))
-        done += len(each.times_s)
-        work.notify("landmarks", done, total, calibration.name)
+        seen = work.counting("videos", i, len(pairs), calibration.name)
+        footage = Footage.of(
+            stored(work.path("videos", calibration.name), key, lambda s=source, c=calibration: survey(s, c))
+        )
+        seen(1)
+        lens = footage.letterbox.apply(calibration, footage.size)
+        views.append(View(source=source, calibration=lens, footage=footage, people={}, key=key))
     return views
 
 
-def choose_person(
-    views: Sequence[View], cameras: Sequence[Camera], rate_hz: float | None, wanted: int | PersonAt
-) -> tuple[list[View], OnePerson]:
-    """The wanted person in all videos, their clocks compared by who is largest in each. Raises as ``follow_one``."""
-    steps = compare_clocks(*_motions(views), rate_hz).rows
-    points = [straightened(view, camera, view.sightings.points_px) for view, camera in zip(views, cameras, strict=True)]
-    one = follow_one(cameras, [view.sightings for view in views], points, steps, wanted)
-    return [replace(view, person=rows) for view, rows in zip(views, one.rows, strict=True)], one
+def find_people(
+    work: Work,
+    views: Sequence[View],
+    config: LandmarkConfig,
+    make_landmarker: Callable[[LandmarkConfig], Landmarker],
+) -> list[View]:
+    """The person in every frame of every video; the networks are made when one video is to be looked at."""
+    total, done, landmarker, found = sum(len(view.footage.times_s) for view in views), 0, None, []
+    for view in views:
+        key = key_of("landmarks", view.source.fingerprint(), replace(config, num_threads=1))
+        path = work.path("landmarks", view.calibration.name)
+        people = read_stored(path, key)
+        if people is None:
+            landmarker = landmarker or make_landmarker(config)
+            tell = work.counting("landmarks", done, total, view.calibration.name)
+            people = stored(path, key, lambda v=view, m=landmarker, t=tell: find_landmarks(v.source, m, None, t))
+        done += len(view.footage.times_s)
+        work.notify("landmarks", done, total, view.calibration.name)
+        found.append(replace(view, people=people, key=key))
+    return found
 
 
 def set_clocks(
@@ -148,8 +125,9 @@ def set_clocks(
     Wrong cameras look like wrong clocks: in the demo of Pose2Sim, whose cameras are off by half a degree, one seems two
     frames late, and none once the cameras have moved. So they move here, for the clocks alone.
     """
-    times, points, trust = _motions(views)
-    key = key_of("clocks", times, points, trust, _of_cameras(cameras), rate_hz)
+    times = [view.footage.times_s for view in views]
+    points, trust = ([view.people[name] for view in views] for name in ("points_px", "confidences"))
+    key = key_of("clocks", [view.key for view in views], camera_facts(cameras), rate_hz)
     rough = compare_clocks(times, points, trust, rate_hz)
 
     def settle() -> Arrays:
@@ -171,7 +149,11 @@ def set_clocks(
 
 def observe(views: Sequence[View], cameras: Sequence[Camera], timeline: Timeline) -> Seen:
     """All landmarks by time step, in the pixels of ``cameras``, whose pictures are undistorted."""
-    points = [straightened(view, camera, view.people["points_px"]) for view, camera in zip(views, cameras, strict=True)]
+    points = []
+    for view, camera in zip(views, cameras, strict=True):
+        found = view.people["points_px"]
+        straight = Undistorter(view.calibration).points(found.reshape(-1, 2).astype(np.float64)).reshape(found.shape)
+        points.append(straight * (camera.width / view.footage.size[1], camera.height / view.footage.size[0]))
     return Seen(
         points_px=timeline.gather(points),
         confidences=timeline.gather([view.people["confidences"] for view in views]).nan_to_num(0.0),
@@ -179,28 +161,20 @@ def observe(views: Sequence[View], cameras: Sequence[Camera], timeline: Timeline
     )
 
 
-def straightened(view: View, camera: Camera, points_px: Float[ndarray, "f 33 2"]) -> Float[ndarray, "f 33 2"]:
-    """Where landmarks of the video lie in the undistorted pictures of ``camera``."""
-    straight = Undistorter(view.calibration).points(points_px.reshape(-1, 2).astype(np.float64))
-    ratio = camera.width / view.footage.size[1], camera.height / view.footage.size[0]
-    return straight.reshape(points_px.shape) * ratio
-
-
 def solve_cameras(work: Work, cameras: Sequence[Camera], seen: Seen, refine: Refine, where: Path) -> Rig:
     """The cameras' places and the landmarks in space. Raises as ``solve_rig``."""
-    key = key_of("cameras", _of_cameras(cameras), seen.points_px.numpy(), seen.confidences.numpy(), refine)
+    key = key_of("cameras", camera_facts(cameras), seen.points_px.numpy(), seen.confidences.numpy(), refine)
     rig = Rig.of(stored(work.path("cameras", "cameras"), key, lambda: solve_rig(cameras, seen, refine, where).arrays()))
     work.notify("cameras", 1, 1, "moved by the landmarks" if rig.is_refined else "as calibrated")
     return rig
 
 
-def write_shots(work: Work, shots: Sequence[Shot], config: MaskConfig) -> list[Arrays]:
-    """All cameras' pictures and masks."""
+def write_shots(work: Work, shots: Sequence[Shot], keys: Sequence[str], config: MaskConfig) -> list[Arrays]:
+    """All cameras' pictures and masks; ``keys`` are of what was found in their videos."""
     total, done, found = sum(len(shot.steps) for shot in shots), 0, []
-    for shot in shots:
+    for shot, of_people in zip(shots, keys, strict=True):
         lens = [shot.calibration.intrinsics_px, shot.calibration.distortion, shot.calibration.is_fisheye]
-        seen = shot.source.fingerprint(), shot.sightings.soft_masks, shot.sightings.regions, shot.person
-        key = key_of("pictures", *seen, shot.rows, lens, list(shot.size), config)
+        key = key_of("pictures", of_people, shot.rows, lens, list(shot.size), config)
         path = work.path("pictures", shot.name)
         if not are_written(shot, work.folder):
             path.unlink(missing_ok=True)
@@ -216,7 +190,13 @@ def fit_person(work: Work, observations: Observations, masks: Sequence[Arrays], 
     """The body that ``fit`` makes of the observations; ``masks`` are what ``write_shots`` gave."""
     names = ("points_px", "confidences", "points_world", "point_confidences", "guesses_m")
     seen = [getattr(observations, name).numpy() for name in names]
-    told = [_of_cameras(observations.cameras), observations.frame_rate_hz, seen, [each[KEY] for each in masks]]
+    told = [
+        camera_facts(observations.cameras),
+        observations.frame_rate_hz,
+        observations.height_m,
+        seen,
+        [each[KEY] for each in masks],
+    ]
 
     def tell(share: float, detail: str) -> None:
         work.notify("body", round(1000 * share), 1000, detail)
@@ -237,25 +217,8 @@ def mask_loader(folder: Path, cameras: Sequence[Camera], shots: Sequence[Shot]) 
     return load
 
 
-def _everybody(source: Source, landmarker: Landmarker, on_frame: Counted) -> Arrays:
-    return find_people((frame.picture for frame in source.frames()), landmarker, on_picture=on_frame).arrays()
-
-
-def _largest(sightings: Sightings) -> Int[ndarray, " f"]:
-    """The rows of the track that is the largest for the longest."""
-    if not sightings.num_tracks:
-        return np.full(int(sightings.num_pictures), -1)
-    sizes = np.bincount(sightings.tracks, sightings.heights_px(), sightings.num_tracks)
-    return sightings.table()[:, sizes.argmax()]
-
-
-def _motions(views: Sequence[View]) -> tuple[list[ndarray], list[ndarray], list[ndarray]]:
-    """Times, landmarks and confidences of the person in each video."""
-    points, trust = ([view.people[name] for view in views] for name in ("points_px", "confidences"))
-    return [view.footage.times_s for view in views], points, trust
-
-
-def _of_cameras(cameras: Sequence[Camera]) -> list[object]:
+def camera_facts(cameras: Sequence[Camera]) -> list[object]:
+    """Everything about them, for ``key_of``."""
     return [
         [camera.name, camera.height, camera.width, camera.intrinsics_px.numpy(), camera.camera_from_world.numpy()]
         for camera in cameras

@@ -169,12 +169,17 @@ class Knowing(Landmarker):
             points_px=pixels,
             visibilities=np.full(33, 0.9),
             presences=np.ones(33),
-            points_m=np.zeros((33, 3)),
+            points_m=self._guess(camera, frame),
             score=0.0 if frame in self.scene.absent.get(camera, ()) else 1.0,
             region=here,
             next_region=here,
             soft_mask=here.crop(mask, 256)[..., 0],
         )
+
+    def _guess(self, camera: int, frame: int) -> Float[ndarray, "33 3"]:
+        transform = self.scene.camera_from_world[camera]
+        places = person(self.scene.times_s(camera))[frame] @ transform[:3, :3].T
+        return places - places[[NAMES.index("left_hip"), NAMES.index("right_hip")]].mean(axis=0)
 
     def _region(self, camera: int, frame: int) -> Region:
         low, high = self._pixels[camera][frame].min(axis=0), self._pixels[camera][frame].max(axis=0)

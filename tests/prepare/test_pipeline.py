@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from avatar.captures import open_capture
-from avatar.prepare import Findings, PrepareConfig, open_folder, prepare, read_findings
+from avatar.prepare import Findings, MonocularConfig, PrepareConfig, open_folder, prepare, read_findings
 
-from .scene import HEIGHT, WIDTH, Knowing, Scene, person, standing
+from .scene import FOCAL_PX, HEIGHT, WIDTH, Knowing, Scene, person, standing
 
 
 def prepared(scene: Scene, config: PrepareConfig, out: Path, notify=lambda *told: None) -> tuple[Findings, int]:
@@ -247,6 +247,35 @@ def test_bad_inputs(tmp_path: Path, spoil, says: str) -> None:
     config = PrepareConfig(videos=tmp_path / "videos", calibration=tmp_path / "c.toml", pictures_hz=10.0)
     with pytest.raises((ValueError, FileNotFoundError), match=says):
         prepared(scene, config, tmp_path / "out")
+
+
+def test_one_video_does_without_calibration(tmp_path: Path) -> None:
+    """The person is where it is, by the lens and the height that are told; without them that is said."""
+    scene = Scene(cameras=1, lens=(0.0,) * 5)
+    videos = scene.write_pictures(tmp_path / "videos")
+    degrees = float(np.rad2deg(2 * np.arctan(HEIGHT / 2 / FOCAL_PX)))
+    known = MonocularConfig(fov_degrees=degrees, height_m=1.83, smooth_s=0.0)
+    config = PrepareConfig(videos=videos, pictures_hz=scene.rate_hz, one_camera=known)
+    found, _ = prepared(scene, config, tmp_path / "known")
+    capture = open_capture(tmp_path / "known", "train_dense")
+    (camera,) = capture.cameras
+    assert float(camera.intrinsics_px[0, 0]) == pytest.approx(FOCAL_PX)
+    places = found.points_world @ camera.camera_from_world[:3, :3].double().mT + camera.camera_from_world[:3, 3]
+    world, truth = scene.camera_from_world[0], person(scene.times_s(0))
+    errors = np.linalg.norm(places.numpy() - (truth @ world[:3, :3].T + world[:3, 3]), axis=-1)
+    assert errors.mean() < 0.1, "of a person three metres away"
+    assert found.bones == ()
+    assert [note.split()[1] for note in found.cameras[0].notes] == ["it"], "of the lens there is nothing to say"
+    config = PrepareConfig(videos=videos, pictures_hz=scene.rate_hz)
+    found, _ = prepared(scene, config, tmp_path / "unknown")
+    assert any("Give --fov" in warning for warning in found.warnings)
+    assert any("a person of 1.70 m. Give --height" in warning for warning in found.warnings)
+
+
+def test_several_videos_need_a_calibration(tmp_path: Path) -> None:
+    config = PrepareConfig(videos=Scene(frames=1).write_pictures(tmp_path / "videos"), pictures_hz=10.0)
+    with pytest.raises(ValueError, match="several videos, no calibration; give the file"):
+        prepared(Scene(), config, tmp_path / "out")
 
 
 def test_one_frame_is_enough(tmp_path: Path) -> None:

@@ -157,6 +157,11 @@ class Template:
         """The joints alone."""
         return transform_points(self.transforms(estimate), self.body.joints(self._coefficients(estimate)))
 
+    def height_m(self, estimate: Estimate) -> Float[Tensor, ""]:
+        """From soles to crown at rest."""
+        heights = self.surface.vertices(self._coefficients(estimate))[:, 2]
+        return heights.amax() - heights.amin()
+
     @torch.no_grad()
     def normals(self, estimate: Estimate) -> Float[Tensor, "f v 3"]:
         """Which way the points of the skin look, about of length one."""

@@ -62,7 +62,7 @@ def fit_body(
     config, told = config or BodyFitConfig(), on_progress or _silent
     frames = is_enough(observations.points_world).nonzero()[:, 0]
     if not len(frames):
-        raise ValueError("observations: expected a frame with most of a person's landmarks in two cameras, found none")
+        raise ValueError("observations: expected a frame with most of a person's landmarks in space, found none")
     template = Template.load(config.skin_points)
     fitting = _Fitting(template, observations, frames, config)
     told(0.0, "first poses")
@@ -88,6 +88,7 @@ class _Fitting:
     def __init__(self, template: Template, observations: Observations, frames: Tensor, config: BodyFitConfig) -> None:
         self.template, self.config, self.frames = template, config, frames
         self.points_world, self.load_mask = observations.points_world[frames], observations.load_mask
+        self.height_m = observations.height_m
         self.sight = Sight.of(observations).frames(frames)
 
     def started(self) -> Estimate:
@@ -132,6 +133,7 @@ class _Fitting:
             template=self.template,
             sight=self.sight.frames(rows),
             limit_m=limit_m,
+            height_m=self.height_m,
             before=found.frames(before),
             times_s=self.sight.times_s[torch.cat([before, rows])],
         )

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn.functional import grid_sample, normalize, pad
 
 from ..observations import Observations
+from ..skeleton import NAMES
 from ..triangulate import projection_matrices
 from .estimate import Estimate, Template
 from .outlines import Outlines
@@ -21,6 +22,9 @@ _OUTSIDE_M, _INSIDE_M = 0.010, 0.015  # of skin outside the mask, and of the con
 _CLOTHES_M, _STRAY_M = 0.03, 0.10  # from here on a contour is that of clothes or hair; of something else
 _ALIKE = 12.0  # independent points on a contour: its errors are alike nearby
 _OFFSET_M = 0.02
+_GUESS_M, _GUESS_LIMIT_M = 0.1, 0.4  # of a guessed depth, by how sure the landmark is, and what may still be one
+_HEIGHT_M = 0.02
+_HIPS = [NAMES.index("left_hip"), NAMES.index("right_hip")]
 _SHAPE_SPREAD = 0.25  # of the parameters
 _PLACE_DENSITY, _TURN_DENSITY = 30.0, 1000.0  # spectral densities of accelerations: m^2/s^3, rad^2/s^3
 _JOINTS_ALIKE = 8.0  # independent joints
@@ -81,6 +85,11 @@ class Sight:
         image = torch.einsum("cik,fnk->fcni", self.projections[..., :3], points) + self.projections[:, None, :, 3]
         return image[..., :2] / image[..., 2:].clamp_min(0.01)
 
+    def behind_hips_m(self, points: Float[Tensor, "f 33 3"]) -> Float[Tensor, "f 33"]:
+        """How much farther than the hips the landmarks are from the first camera, along its view."""
+        depths = points @ self.projections[0, 2, :3]
+        return depths - depths[:, _HIPS].mean(1, keepdim=True)
+
     def pixel_sizes_m(self, places: Float[Tensor, "f 3"]) -> Float[Tensor, "f c"]:
         """How large a pixel is at these places."""
         depths = places @ self.projections[:, 2, :3].mT + self.projections[:, 2, 3]
@@ -96,9 +105,13 @@ def robust(squares: Float[Tensor, "*b"], limit: float) -> Float[Tensor, "*b"]:
 def landmark_cost(
     sight: Sight, markers: Float[Tensor, "f 33 3"], pixel_sizes_m: Float[Tensor, "f c"], limit_m: float
 ) -> Float[Tensor, " f"]:
-    """Of landmarks in the pictures and of triangulated ones."""
+    """Of landmarks in the pictures and of triangulated ones; of one camera's, of how far behind the hips they are."""
     away = (sight.project(markers) - sight.points_px) * pixel_sizes_m[..., None, None]
     seen = (sight.confidences * robust(away.square().sum(-1), limit_m)).sum((1, 2)) / _LANDMARK_M**2
+    if len(sight.projections) == 1:
+        behind = sight.behind_hips_m(markers) - sight.behind_hips_m(sight.points_world)
+        guessed = sight.point_confidences * robust(behind.square(), _GUESS_LIMIT_M)
+        return seen + guessed.sum(1) / _GUESS_M**2
     off = (markers - sight.points_world).square().sum(-1)
     return seen + (sight.point_confidences * robust(off, limit_m)).sum(1) / _POINT_M**2
 
@@ -182,6 +195,7 @@ class Problem:
         sight: what is seen in these frames.
         limit_m: how far a landmark may be off and still count.
         before: the two frames before these, if there are any, which are settled.
+        height_m: the person's, where it is known.
         times_s: of the settled frames and of these.
         contours: None for landmarks alone.
     """
@@ -190,6 +204,7 @@ class Problem:
     sight: Sight
     limit_m: float
     before: Estimate
+    height_m: float | None
     times_s: Float[Tensor, " f"]
     contours: Contours | None = None
 
@@ -214,4 +229,6 @@ class Problem:
 
     def _person(self, estimate: Estimate) -> Float[Tensor, ""]:
         surprise = ((estimate.shape - 0.5) / _SHAPE_SPREAD).square().sum()
+        if self.height_m is not None:
+            surprise = surprise + ((self.template.height_m(estimate) - self.height_m) / _HEIGHT_M) ** 2
         return surprise + (estimate.offsets / _OFFSET_M).square().sum()
