@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from avatar.structs import Mesh
+from avatar.structs import Capture, Mesh
 
 from .errors import CaptureError
 from .files import inside, parse_npy, read_bytes, read_npz
@@ -39,6 +39,25 @@ def read_surface(folder: Path, frame_id: int) -> Mesh | None:
         found = f"{faces.min()} to {faces.max()}"
         raise CaptureError(faces_path, f"triangles: expected vertices 0 to {len(vertices) - 1}, got {found}")
     return Mesh(vertices=torch.from_numpy(vertices.astype(np.float32)), faces=torch.from_numpy(faces.astype(np.int64)))
+
+
+def write_surfaces(capture: Capture, folder: Path) -> None:
+    """Write the true surfaces that the capture has; ``read_surface`` gives them back.
+
+    Raises ValueError where their triangles change in time, and what ``capture.load_surface`` raises.
+    """
+    found = ((frame_id, capture.load_surface(frame_id)) for frame_id in range(capture.num_frames))
+    faces = None
+    for frame_id, mesh in found:
+        if mesh is None:
+            continue
+        if faces is None:
+            faces = mesh.faces
+            (folder / "surface").mkdir()
+            np.savez_compressed(folder / "surface" / "faces.npz", triangles=faces.int().numpy(force=True))
+        if not torch.equal(faces, mesh.faces):
+            raise ValueError(f"capture {capture.name!r}: its true surface has other triangles at time step {frame_id}")
+        np.save(folder / "surface" / f"{frame_id:06d}.npy", mesh.vertices.numpy(force=True))
 
 
 def _rows_of_three(array: np.ndarray, kinds: str, path: Path, what: str) -> np.ndarray:

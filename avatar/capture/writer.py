@@ -14,6 +14,7 @@ from avatar.structs import Camera, Capture, Frame
 from .body_parameters import BodyParameters, write_body
 from .files import read_bytes
 from .picture_files import PNG_SIGNATURE
+from .surfaces import write_surfaces
 
 JPEG_QUALITY = 95
 
@@ -33,11 +34,11 @@ def write_capture(
     file_of: FileOf | None = None,
     on_picture: Callable[[], None] | None = None,
 ) -> None:
-    """Write cameras, body, splits, and every picture and mask that a split needs; all of it or nothing.
+    """Write cameras, body, splits, true surfaces, and every picture and mask that a split needs; all of it or nothing.
 
     Pictures are those that ``capture.load_frame`` gives, whole, so a capture read without its background is written
     without it. ``read_capture(folder)`` gives the same capture back, its pictures rounded to eight bits and, with
-    ``suffix=".jpg"``, compressed; but for true surfaces, which are not written.
+    ``suffix=".jpg"``, compressed.
 
     Args:
         capture: what to write.
@@ -57,6 +58,7 @@ def write_capture(
         pairs = sorted({pair for split in capture.splits.values() for pair in split.pairs()})
     with replacing_folder(folder) as place:
         write_tables(capture, place)
+        write_surfaces(capture, place)
         for frame_id, camera_id in pairs:
             frame = capture.load_frame(frame_id, camera_id, False)
             if file_of is None:

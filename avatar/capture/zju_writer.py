@@ -10,10 +10,11 @@
     new_params/0.npy                    poses, Rh, Th, shapes; of a capture with the body of the set, ``smpl_neutral``
     new_vertices/0.npy                  the body's vertices, world metres, of any rig
     body_default.npz, splits.json       for us: the body to the bit, splits, names
+    surface/000000.npy                  for us: the true surface, where it is known
 
-The world is the set's: its z points down, and pixel centres are at integers. The tables are pickles, as the set's are,
-in protocol 2 and with names that NumPy 1 and 2 know; nothing of ours runs what a pickle names. Read back by
-``read_capture``, cameras, poses, masks and pictures are the same to the bit.
+The world is the set's, but in what is for us alone: its z points down, and pixel centres are at integers. The tables
+are pickles, as the set's are, in protocol 2 and with names that NumPy 1 and 2 know; nothing of ours runs what a pickle
+names. Read back by ``read_capture``, cameras, poses, masks and pictures are the same to the bit.
 """
 
 import json
@@ -30,6 +31,7 @@ from .calibration import Calibration
 from .camera_files import write_easymocap
 from .camera_files.conventions import centre_intrinsics
 from .smpl_poses import SmplPoses
+from .surfaces import write_surfaces
 from .writer import FileOf, Pair, description, write_body_of, write_mask, write_unchanged
 from .zju_mocap import UPSIDE_DOWN
 from .zju_published import RIG
@@ -72,6 +74,7 @@ def write_zju_mocap(
     with replacing_folder(folder) as place:
         (place / "splits.json").write_text(json.dumps(about))
         write_body_of(capture, place)
+        write_surfaces(capture, place)
         write_vertices(place / "new_vertices", map(vertices_world, frames))
         if smpl is not None:
             write_params(place / "new_params", smpl)

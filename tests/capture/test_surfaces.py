@@ -1,13 +1,15 @@
 """True surfaces: what is there comes back; what is broken is one line that names the file."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from avatar.capture import CaptureError, MissingFileError, read_capture
+from avatar.capture import CaptureError, MissingFileError, read_capture, write_capture, write_zju_mocap
+from avatar.structs import Mesh
 
 VERTICES = np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1]], np.float32)
 TRIANGLES = np.array([[0, 2, 1], [0, 1, 3]], np.int32)
@@ -29,6 +31,32 @@ def test_it_is_there_for_some_time_steps(with_surface: Path) -> None:
     assert torch.equal(mesh.vertices, torch.from_numpy(VERTICES))
     assert mesh.faces.tolist() == TRIANGLES.tolist()
     assert capture.load_surface(1) is None
+
+
+def test_both_layouts_keep_it(with_surface: Path, tmp_path: Path) -> None:
+    capture = read_capture(with_surface)
+    write_capture(capture, tmp_path / "avatar")
+    write_zju_mocap(capture, tmp_path / "zju", vertices_world=lambda _: VERTICES, pairs=[(2, 0)])
+    for layout in ("avatar", "zju"):
+        again = read_capture(tmp_path / layout)
+        mesh = again.load_surface(2)
+        assert mesh is not None
+        assert np.array_equal(mesh.vertices.numpy(), VERTICES)
+        assert mesh.faces.tolist() == TRIANGLES.tolist()
+        assert again.load_surface(1) is None
+        assert torch.equal(again.cameras[0].intrinsics_px, capture.cameras[0].intrinsics_px)
+
+
+def test_triangles_that_change_are_refused(with_surface: Path, tmp_path: Path) -> None:
+    capture = read_capture(with_surface)
+
+    def load_surface(frame_id: int) -> Mesh:
+        faces = torch.from_numpy(TRIANGLES.astype(np.int64))
+        return Mesh(vertices=torch.from_numpy(VERTICES), faces=faces[: 1 + frame_id % 2])
+
+    with pytest.raises(ValueError, match="other triangles at time step 1"):
+        write_capture(replace(capture, load_surface=load_surface), tmp_path / "new")
+    assert not (tmp_path / "new").exists()
 
 
 def test_most_captures_have_none(folder: Path) -> None:
