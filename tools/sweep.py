@@ -81,7 +81,7 @@ class SweepCommand:
         captures: folders, or patterns such as data/*.
         jobs: JSON file with a list of subjects, each an object with capture and, where they differ from the command,
             name, recipe, split, steps, budget_seconds, seed, device, prior, refine, evaluate, protocol.
-        split: pictures to fit to; by default as in ``avatar fit``.
+        split: pictures to fit to; by default as in ``avatar fit``, or those of the protocol.
         measured: what is measured.
         budget_seconds: stop each fit after so much training.
         steps: stop each fit after so many steps.
@@ -122,7 +122,10 @@ def run(config: SweepCommand) -> None:
     partial: dict[str, list[str]] = {}
     for protocol in dict.fromkeys(job.protocol for job in jobs if job.protocol):
         done = [job for job in jobs if job.protocol == protocol and outcomes[job.name].state == "done"]
-        partial |= print_subjects(protocol, [Path(job.run) for job in done])
+        try:
+            partial |= print_subjects(protocol, [Path(job.run) for job in done])
+        except ValueError as error:  # such as one subject under two names
+            say(f"No table: {error}")
     say(f"Table: {write_table(config.runs, finished, partial)}")
     if was_stopped:
         say("Saved. The same command goes on from here.")

@@ -127,6 +127,13 @@ def test_a_mean_that_lacks_subjects_is_called_partial(tmp_path: Path, capsys: py
     assert "a partial mean, over 2 of 6 subjects; without my_386, my_387, my_392, my_393" in " ".join(out.split())
 
 
+def test_one_subject_under_two_names_has_no_table(tmp_path: Path) -> None:
+    (tmp_path / "again").mkdir()
+    runs = [judged(tmp_path, "my_377", 30.0), judged(tmp_path / "again", "my_377", 31.0)]
+    with pytest.raises(ValueError, match="each subject once"):
+        print_subjects("zju-A", runs)
+
+
 def test_one_subject_has_no_mean(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert print_subjects("zju-A", [judged(tmp_path, "my_377", 30.0)]) != {}
     out = " ".join(capsys.readouterr().out.split())
