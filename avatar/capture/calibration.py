@@ -140,7 +140,7 @@ def calibrations_from_annots(cams: object, names: list[str], path: Path) -> list
 
 
 def calibrations_from_json(cameras: dict[str, object], path: Path) -> list[Calibration]:
-    """The cameras of a ``cameras.json``: by name K, R, T_m (metres), width, height and, if distorted, D."""
+    """The cameras of a ``cameras.json``: by name K, R, T_m (metres), width, height and, if distorted, D and fisheye."""
     return [_calibration(table(entry, path, name), name, path) for name, entry in cameras.items()]
 
 
@@ -151,7 +151,7 @@ def _calibration(entry: dict[str, object], name: str, path: Path) -> Calibration
         else floats(field(entry, "T", path, name), (3,), path, f"{name}: T") / 1000.0
     )
     rotation = floats(field(entry, "R", path, name), (3, 3), path, f"{name}: R")
-    size = None
+    is_fisheye, size = entry.get("fisheye") is True, None
     if "width" in entry or "height" in entry:
         height, width = (
             integer(field(entry, key, path, name), path, f"{name}: {key}", 1, LARGEST_SIDE)
@@ -163,9 +163,15 @@ def _calibration(entry: dict[str, object], name: str, path: Path) -> Calibration
         path,
         intrinsics_px=floats(field(entry, "K", path, name), (3, 3), path, f"{name}: K"),
         camera_from_world=np.column_stack([rotation, translation]),
-        distortion=floats(entry["D"], (5,), path, f"{name}: D") if "D" in entry else (),
+        distortion=_lens(entry, is_fisheye, name, path),
         size=size,
+        is_fisheye=is_fisheye,
     )
+
+
+def _lens(entry: dict[str, object], is_fisheye: bool, name: str, path: Path) -> np.ndarray:
+    count = FISHEYE_COUNT if is_fisheye else 5
+    return floats(entry["D"], (count,), path, f"{name}: D") if "D" in entry else np.zeros(count)
 
 
 def _size(size: tuple[int, int], name: str, path: Path) -> tuple[int, int]:

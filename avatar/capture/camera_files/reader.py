@@ -4,8 +4,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ..calibration import Calibration
+from ..calibration import Calibration, calibrations_from_json
 from ..errors import CaptureError, MissingFileError
+from ..files import read_json
 from .colmap import find_colmap, read_colmap
 from .nerf import read_transforms
 from .opencv import read_easymocap, read_opencv
@@ -13,7 +14,7 @@ from .pose2sim import read_toml
 from .qualisys import read_qualisys
 
 LARGEST_DISTANCE_M = 200.0
-KNOWN = "intri.yml with extri.yml, *.yml, *.qca.txt, *.toml, transforms.json, COLMAP's cameras and images"
+KNOWN = "intri.yml with extri.yml, *.yml, *.qca.txt, *.toml, transforms.json, cameras.json, COLMAP's cameras and images"
 
 
 def read_calibrations(path: Path, unit_m: float | None = None) -> list[Calibration]:
@@ -53,8 +54,18 @@ def _read(path: Path, unit_m: float | None) -> list[Calibration]:
     if name.endswith(".toml"):
         return _metric(read_toml(path), path, unit_m or 1.0)
     if name.endswith(".json"):
-        return read_transforms(path)
+        return (
+            _metric(calibrations_from_json(values, path), path, 1.0)
+            if (values := _own(path))
+            else read_transforms(path)
+        )
     raise CaptureError(path, f"is no calibration that avatar reads; give one of {KNOWN}")
+
+
+def _own(path: Path) -> dict[str, object] | None:
+    """The table of a ``cameras.json`` of ours, with pixel centres at .5; None for any other JSON."""
+    values = read_json(path)
+    return values if all(isinstance(entry, dict) and "K" in entry for entry in values.values()) else None
 
 
 def _metric(calibrations: list[Calibration], path: Path, unit_m: float) -> list[Calibration]:

@@ -1,23 +1,44 @@
 """Cameras calibrated, and calibrations checked, with a board of known size: ChArUco or checkerboard."""
 
+from .advice import film_warnings, lens_warnings, rig_warnings
 from .board import Board, Charuco, Checkerboard, corners_m, draw_board, parse_board
+from .calibrate import calibrate_rig, diverse_views, fit_lenses, floor_rig, moved_rig, upright_rig
+from .calibration_file import write_calibrations
 from .check import CameraCheck, LensFault, check_calibration, check_views
 from .detect import BoardView, find_board
+from .film import BoardFilm, FilmConfig, see_boards
 from .lens_fit import LensFit, fit_lens
+from .rig_fit import Link, RigFit, fit_rig
 
 __all__ = [
     "Board",
+    "BoardFilm",
     "BoardView",
     "CameraCheck",
     "Charuco",
     "Checkerboard",
+    "FilmConfig",
     "LensFault",
     "LensFit",
+    "Link",
+    "RigFit",
+    "calibrate_rig",
     "check_calibration",
     "check_views",
     "corners_m",
+    "diverse_views",
     "draw_board",
+    "film_warnings",
     "find_board",
     "fit_lens",
+    "fit_lenses",
+    "fit_rig",
+    "floor_rig",
+    "lens_warnings",
+    "moved_rig",
     "parse_board",
+    "rig_warnings",
+    "see_boards",
+    "upright_rig",
+    "write_calibrations",
 ]

@@ -22,11 +22,13 @@ FOLDS: Final = 5
 FEWEST_VIEWS: Final = 3
 # What a lens may be before anything is seen: deviations of its freedoms, of the principal point as a share of the side.
 PRIOR_FOCAL, PRIOR_ASPECT, PRIOR_PRINCIPAL = 1.0, 0.05, 0.1
-PRIOR_BROWN: Final = (0.5, 1.0, 0.02, 0.02, 2.0)
+PRIOR_BROWN: Final = (0.5, 1.0, 0.001, 0.001, 2.0)
 PRIOR_FISHEYE: Final = (0.2, 0.2, 0.2, 0.2)
-# Freedoms of every lens, and in the groups that are tried those of some: a ratio of focal lengths, p1 and p2, k3.
-BASIS: Final = (FOCAL, 2, 3, DISTORTION, DISTORTION + 1)
-MORE_BROWN: Final = ((ASPECT,), (DISTORTION + 2, DISTORTION + 3), (DISTORTION + 4,))
+# Freedoms of every lens: focal length, principal point, k1, k2, and with little room p1 and p2, which most lenses have
+# and which otherwise turn the camera; and those of some, in the groups that are tried.
+BASIS_BROWN: Final = (FOCAL, 2, 3, DISTORTION, DISTORTION + 1, DISTORTION + 2, DISTORTION + 3)
+BASIS_FISHEYE: Final = BASIS_BROWN[:5]
+MORE_BROWN: Final = ((ASPECT,), (DISTORTION + 4,))
 MORE_FISHEYE: Final = ((ASPECT,), (DISTORTION + 2,), (DISTORTION + 3,))
 CLEARLY: Final = 0.98  # more freedoms that lower the error in new views by less are not taken
 OUTLIER: Final = 4.0  # a view with so many times the usual error is left out
@@ -53,15 +55,19 @@ class LensFit:
     held_out_px: float
     deviations: Float[ndarray, " k"]
 
+    def called(self, name: str) -> "LensFit":
+        """The same lens of a camera of this name."""
+        return replace(self, camera=replace(self.camera, name=name))
+
 
 def fit_lens(
     name: str, size: tuple[int, int], views: Sequence[BoardView], board: Board, *, is_fisheye: bool = False
 ) -> LensFit:
     """The lens of a camera with pictures of ``size`` (height, width) that saw the board in ``views``.
 
-    Focal length, principal point, k1 and k2; then whatever of a ratio of focal lengths, tangential distortion and k3
-    (k3 and k4 of a fisheye) lowers the error in views that took no part, the most helpful first. Raises ValueError for
-    fewer than three views.
+    Focal length, principal point, k1, k2 and a little tangential distortion; then whatever of a ratio of focal lengths
+    and k3 (k3 and k4 of a fisheye) lowers the error in views that took no part, the most helpful first. Raises
+    ValueError for fewer than three views.
     """
     if len(views) < FEWEST_VIEWS:
         raise ValueError(
@@ -69,7 +75,7 @@ def fit_lens(
             "whole, sharp, near and far, tilted, all over the picture"
         )
     corners, prior = corners_m(board), lens_prior(size, is_fisheye)
-    free = np.isin(np.arange(len(prior)), BASIS)
+    free = np.isin(np.arange(len(prior)), BASIS_FISHEYE if is_fisheye else BASIS_BROWN)
     first = LensViews(views=tuple(views), corners=corners, prior=prior)
     rig = first.started(_guess(name, size, is_fisheye), free)
     errors = first.errors_px(rig)

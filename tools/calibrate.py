@@ -1,0 +1,155 @@
+"""``avatar calibrate``: films of a board become calibrated cameras."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tyro.conf import FlagCreatePairsOff
+
+from avatar.capture.camera_files import read_calibrations
+from avatar.prepare.boards import (
+    Board,
+    BoardFilm,
+    FilmConfig,
+    LensFit,
+    RigFit,
+    calibrate_rig,
+    check_views,
+    fit_lenses,
+    floor_rig,
+    lens_warnings,
+    parse_board,
+    rig_warnings,
+    see_boards,
+    upright_rig,
+    write_calibrations,
+)
+from avatar.prepare.match import match_cameras
+from avatar.prepare.sources import Source, find_sources
+
+from .calibration_table import print_lenses, print_rig
+from .console import progress, say
+
+
+@dataclass(frozen=True, kw_only=True)
+class CalibrateCommand:
+    """Calibrate cameras with a ChArUco board or a checkerboard that is moved about before them, or check a calibration.
+
+    Film the board near and far, tilted, all over each picture, and where several cameras see it at the same time.
+
+    Example: avatar calibrate --videos boards --board charuco:8x6:60:45:DICT_5X5_100 --out calibration.toml
+
+    Attributes:
+        board: charuco:COLUMNSxROWS:SQUARE_MM:MARKER_MM[:DICTIONARY], counting squares, or
+            checkerboard:COLUMNSxROWS:SQUARE_MM, counting inner corners.
+        videos: a folder with one synchronised video, or folder of pictures, for each camera.
+        intrinsics: the same for the lenses alone, not synchronised, such as stills of each camera.
+        out: the calibration to write, *.json or *.toml.
+        check: a calibration to check against the board instead.
+        unit_m: its unit in metres where its file does not say.
+        fisheye: lenses are fisheyes.
+        floor_s: when the board lies on the floor, seconds of the videos or number of the pictures; it becomes the
+            origin of the world.
+        rate: pictures of each video to look at, a second.
+    """
+
+    board: str
+    videos: Path | None = None
+    intrinsics: Path | None = None
+    out: Path | None = None
+    check: Path | None = None
+    unit_m: float | None = None
+    fisheye: FlagCreatePairsOff[bool] = False
+    floor_s: float | None = None
+    rate: float = 2.0
+
+
+def run(config: CalibrateCommand) -> None:
+    """Calibrate, or check."""
+    board = parse_board(config.board)
+    if config.videos is None and config.intrinsics is None:
+        raise ValueError("give --videos of synchronised cameras, or --intrinsics of each by itself, or both")
+    if config.check is None and config.out is None:
+        raise ValueError("give --out, the calibration to write, or --check, the calibration to check")
+    if config.check is not None:
+        _check(config.check, config, board)
+    if config.out is not None:
+        _calibrate(config.out, config, board)
+
+
+def _calibrate(out: Path, config: CalibrateCommand, board: Board) -> None:
+    if out.suffix not in (".json", ".toml"):
+        raise ValueError(f"--out {out}: expected a name that ends in .json or .toml")
+    own = _seen_alone(config.intrinsics, board, config.rate) if config.intrinsics else None
+    films = _seen_together(config.videos, board, config.rate) if config.videos else None
+    lenses = fit_lenses(own or films or [], board, is_fisheye=config.fisheye)
+    print_lenses(lenses)
+    warnings = [warning for lens in lenses for warning in lens_warnings(lens, board)]
+    if films is None:
+        write_calibrations([lens.camera for lens in lenses], out)
+        where = "only lenses: every camera stands at the origin"
+    else:
+        rig = calibrate_rig(_in_order(lenses, films), films, board)
+        rig, where = _placed(rig, films, board, config.floor_s)
+        print_rig(rig)
+        warnings += rig_warnings(rig)
+        write_calibrations(rig.cameras, out)
+    for warning in warnings:
+        say(warning)
+    say(f"Wrote {out}: {where}")
+
+
+def _placed(rig: RigFit, films: Sequence[BoardFilm], board: Board, floor_s: float | None) -> tuple[RigFit, str]:
+    """The rig in its final world, and what that is."""
+    if floor_s is None:
+        return upright_rig(rig, board), "z is up by the cameras, and 0 at the lowest corner of the board that was seen"
+    times_s = {view.moment: time for film in films for view, time in zip(film.views, film.times_s, strict=True)}
+    nearest = min(times_s, key=lambda moment: abs(times_s[moment] - floor_s))
+    return floor_rig(rig, nearest, board), f"the floor is the board at {times_s[nearest]:.2f}, its middle the origin"
+
+
+def _in_order(lenses: Sequence[LensFit], films: Sequence[BoardFilm]) -> list[LensFit]:
+    """The lens of each film's camera, called like the film."""
+    pairs = match_cameras(
+        [Source(name=film.name, path=Path(film.name)) for film in films], [lens.camera for lens in lenses]
+    )
+    by_name = {lens.camera.name: lens for lens in lenses}
+    found = {source.name: by_name[camera.name] for source, camera in pairs.pairs}
+    if missing := [film.name for film in films if film.name not in found]:
+        raise ValueError(f"{missing[0]}: has no lens; name its folder of --intrinsics like its video")
+    return [found[film.name].called(film.name) for film in films]
+
+
+def _seen_alone(folder: Path, board: Board, rate: float) -> list[BoardFilm]:
+    return [film for source in find_sources(folder, rate_hz=1.0) for film in _seen([source], board, rate)]
+
+
+def _seen_together(folder: Path, board: Board, rate: float) -> list[BoardFilm]:
+    return _seen(find_sources(folder, rate_hz=1.0), board, rate)
+
+
+def _seen(sources: Sequence[Source], board: Board, rate: float) -> list[BoardFilm]:
+    with progress() as bar:
+        name = sources[0].name if len(sources) == 1 else f"{len(sources)} cameras"
+        task = bar.add_task(f"the board in {name}", total=None, detail="")
+        return see_boards(
+            sources,
+            board,
+            FilmConfig(rate_hz=rate),
+            notify=lambda done, detail: bar.update(task, completed=done, detail=detail),
+        )
+
+
+def _check(path: Path, config: CalibrateCommand, board: Board) -> None:
+    folder = config.intrinsics or config.videos
+    calibrations = read_calibrations(path, config.unit_m)
+    if folder is None:
+        return
+    films = {film.name: film for film in _seen_alone(folder, board, config.rate)}
+    pairs = match_cameras([Source(name=name, path=folder) for name in films], calibrations)
+    for warning in pairs.warnings:
+        say(warning)
+    for source, calibration in pairs.pairs:
+        film = films[source.name]
+        for sentence in check_views(calibration, film.size, film.views, board).sentences:
+            say(sentence)
