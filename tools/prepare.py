@@ -18,6 +18,7 @@ STAGES = {
     "cameras": "cameras",
     "pictures": "pictures and masks",
     "body": "body",
+    "report": "report",
 }
 
 
@@ -47,6 +48,7 @@ class PrepareCommand:
         stride: keep every so many time steps.
         max_height: rows of the pictures that are written; larger ones are scaled down, and fits are quicker.
         refine_cameras: move the cameras by the landmarks: auto, where they are plainly wrong; always; never.
+        person: whom to follow of several people: 2 for the second largest, or who is at a point, camera:picture:x,y.
         overwrite: delete what was prepared in the folder, and begin anew.
     """
 
@@ -62,6 +64,7 @@ class PrepareCommand:
     stride: int = 1
     max_height: int | None = None
     refine_cameras: Refine = "auto"
+    person: str = "1"
     overwrite: FlagCreatePairsOff[bool] = False
 
 
@@ -77,6 +80,7 @@ def run(config: PrepareCommand) -> None:
         stride=config.stride,
         max_height=config.max_height,
         refine=config.refine_cameras,
+        person=config.person,
         one_camera=MonocularConfig(fov_degrees=config.fov, height_m=config.height),
     )
     open_folder(config.out, config.videos, overwrite=config.overwrite)
@@ -106,4 +110,5 @@ def _say(findings: Findings, folder: Path) -> None:
     for warning in findings.warnings:
         say(f"! {warning}")
     say(f"{folder}: {len(findings.points_world)} time steps of {len(findings.cameras)} cameras")
+    say(f"Report: {folder / 'report' / 'index.html'}")
     say(f"Next: avatar fit hybrid --capture {folder} --run runs/{findings.name}")

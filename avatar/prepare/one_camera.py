@@ -13,7 +13,6 @@ from avatar.structs import Camera
 
 from .camera_motion import MISFIT, CameraMotion, camera_motion
 from .field_of_view import USUAL_DEG, FieldOfView, estimated_field_of_view, recorded_field_of_view
-from .footage import soft_mask
 from .match import folder_name
 from .monocular import MonocularConfig, Placement, place_person
 from .skeleton import SWAP_GROUPS
@@ -57,7 +56,7 @@ def find_lens(view: View, config: MonocularConfig) -> tuple[View, tuple[str, ...
 def place_camera(work: Work, view: View, camera: Camera, seen: Seen, rate_hz: float, config: MonocularConfig) -> Rig:
     """The camera and the person's landmarks in the world that the person stands in. Raises as ``place_person``."""
     told = [camera_facts([camera]), seen.points_px.numpy(), seen.confidences.numpy(), seen.guesses_m.numpy()]
-    key = key_of("camera", view.key, told, rate_hz, config)
+    key = key_of("camera", view.facts, told, rate_hz, config)
 
     def place() -> Rig:
         one = (seen.points_px[:, 0], seen.confidences[:, 0], seen.guesses_m[:, 0])
@@ -100,7 +99,9 @@ def _notes(placement: Placement, motion: CameraMotion, config: MonocularConfig) 
 
 def _pictures(view: View) -> Iterator[tuple[UInt8[ndarray, "h w 3"], Float[ndarray, "h w"]]]:
     for row, frame in enumerate(view.source.frames()):
-        yield frame.picture, soft_mask(view.people, row, view.footage.size)
+        person = int(view.person[row])
+        nobody = np.zeros(view.footage.size, np.float32)
+        yield frame.picture, nobody if person < 0 else view.sightings.mask(person, view.footage.size)
 
 
 def _intrinsics_px(field: FieldOfView, height: int, width: int) -> Float[ndarray, "3 3"]:

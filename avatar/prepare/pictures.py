@@ -1,23 +1,28 @@
 """The pictures and masks of a capture, out of one camera's video: undistorted, scaled, on disk."""
 
 import shutil
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Bool, Float, Int, UInt8
 from numpy import ndarray
 
 from avatar.capture.calibration import Calibration
 from avatar.capture.writer import mask_path, picture_path, write_mask, write_picture
 
-from .footage import Counted, chosen_frames, soft_mask
+from .footage import Counted, chosen_frames
+from .landmarks import Picture
 from .masks import CleanPlate, MaskConfig, clean_plate, foreground
+from .sightings import Sightings
 from .sources import Source
 from .stored import Arrays
 from .undistort import Undistorter
 from .video import VideoFrame
+
+SoftMask = Float[ndarray, "h w"]
 
 PLATE_PICTURES = 30
 MOVING = 0.1  # unrest from which a plate is not used
@@ -29,18 +34,20 @@ class Shot:
 
     Attributes:
         source: its video.
-        people: what ``find_landmarks`` found there.
-        frame_ids: place in the video of each row of ``people``.
-        rows: the row of each time step; -1 where the video has no frame.
+        sightings: everybody there.
+        person: the row of ``sightings`` of the person in each frame to use; -1 where not seen.
+        frame_ids: the frames' places in the video.
+        rows: which of these frames each time step has; -1 where none.
         calibration: of the video's pictures.
         size: height and width of the pictures to write.
         name: of the camera.
     """
 
     source: Source
-    people: Arrays
-    frame_ids: ndarray
-    rows: ndarray
+    sightings: Sightings
+    person: Int[ndarray, " p"]
+    frame_ids: Int[ndarray, " p"]
+    rows: Int[ndarray, " f"]
     calibration: Calibration
     size: tuple[int, int]
     name: str
@@ -55,9 +62,14 @@ class Shot:
         return found
 
     @property
-    def has_person(self) -> ndarray:
+    def has_person(self) -> Bool[ndarray, " f"]:
         """Of each time step, whether there is a picture with the person in it."""
-        return (self.rows >= 0) & (self.people["regions"][np.maximum(self.rows, 0), 2] > 0)
+        return (self.rows >= 0) & (self.person[np.maximum(self.rows, 0)] >= 0)
+
+    def soft_mask(self, rows: Iterable[int], size: tuple[int, int]) -> Float[ndarray, "h w"]:
+        """Probability of any of these rows' people at every pixel of the video's picture."""
+        masks = [self.sightings.mask(row, size) for row in rows]
+        return np.maximum.reduce([np.zeros(size, np.float32), *masks])
 
 
 def write_pictures(shot: Shot, folder: Path, config: MaskConfig, on_frame: Counted) -> Arrays:
@@ -73,8 +85,8 @@ def write_pictures(shot: Shot, folder: Path, config: MaskConfig, on_frame: Count
     rests, steps = plate.unrest <= MOVING, shot.steps
     disagreements = np.full(len(shot.rows), np.nan)
     for count, frame in enumerate(chosen_frames(shot.source, set(steps))):
-        picture, person = straighten(frame)
-        mask = foreground(picture, person, plate if rests else None, config)
+        picture, person, others = straighten(frame)
+        mask = foreground(picture, person, plate if rests else None, config, others)
         for step in steps[frame.index]:
             write_picture(picture_path(folder, shot.name, step), picture)
             if shot.has_person[step]:
@@ -98,12 +110,19 @@ class _Straightener:
 
     def __init__(self, shot: Shot) -> None:
         self.shot, self.undistorter = shot, Undistorter(shot.calibration)
-        self.row_of = {int(frame): row for row, frame in enumerate(shot.frame_ids)}
+        self.place_of = {int(frame): place for place, frame in enumerate(shot.frame_ids)}
 
-    def __call__(self, frame: VideoFrame) -> tuple[UInt8[ndarray, "h w 3"], Float[ndarray, "h w"]]:
-        person = soft_mask(self.shot.people, self.row_of[frame.index], frame.picture.shape[:2])
-        grey = self._scaled(self.undistorter.picture(np.round(255 * person).astype(np.uint8)))
-        return self._scaled(self.undistorter.picture(frame.picture)), grey.astype(np.float32) / 255
+    def __call__(self, frame: VideoFrame) -> tuple[Picture, SoftMask, SoftMask | None]:
+        """The picture, the person's soft mask, and that of all others, None where nobody else is."""
+        place, size = self.place_of[frame.index], frame.picture.shape[:2]
+        person = int(self.shot.person[place])
+        others = [row for row in np.flatnonzero(self.shot.sightings.pictures == place).tolist() if row != person]
+        masks = [self._soft(rows, size) for rows in ([person] if person >= 0 else [], others)]
+        return self._scaled(self.undistorter.picture(frame.picture)), masks[0], masks[1] if others else None
+
+    def _soft(self, rows: list[int], size: tuple[int, int]) -> SoftMask:
+        grey = np.round(255 * self.shot.soft_mask(rows, size)).astype(np.uint8)
+        return self._scaled(self.undistorter.picture(grey)).astype(np.float32) / 255
 
     def _scaled(self, pixels: UInt8[ndarray, "_ _ *d"]) -> UInt8[ndarray, "h w *d"]:
         if pixels.shape[:2] == self.shot.size:
@@ -112,8 +131,11 @@ class _Straightener:
 
 
 def _plate(shot: Shot, straighten: _Straightener, config: MaskConfig) -> CleanPlate:
-    """The scene without the person, of frames all over the video."""
+    """The scene without people, of frames all over the video."""
     places = np.linspace(0, len(shot.frame_ids) - 1, min(PLATE_PICTURES, len(shot.frame_ids))).round().astype(int)
-    frames = chosen_frames(shot.source, set(shot.frame_ids[places].tolist()))
-    pictures, people = zip(*(straighten(frame) for frame in frames), strict=True)
+    pictures, people = [], []
+    for frame in chosen_frames(shot.source, set(shot.frame_ids[places].tolist())):
+        picture, person, others = straighten(frame)
+        pictures.append(picture)
+        people.append(person if others is None else np.maximum(person, others))
     return clean_plate(pictures, people, config)

@@ -8,8 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from avatar.capture import PictureConfig
 from avatar.capture.calibration import Calibration
 from avatar.capture.camera_files import read_calibrations
+from avatar.captures import open_capture
 from avatar.structs import Camera
 
 from .advice import advise
@@ -22,7 +24,9 @@ from .match import folder_name, match_cameras
 from .monocular import MonocularConfig
 from .observations import CameraFindings, Findings, FittedBody, Observations
 from .one_camera import find_lens, place_camera, uncalibrated
+from .one_person import wanted_person
 from .pictures import Shot
+from .report import write_report
 from .solve import Refine, Rig
 from .sources import Source, find_sources
 from .stages import (
@@ -32,7 +36,8 @@ from .stages import (
     Told,
     View,
     Work,
-    find_people,
+    choose_person,
+    find_everybody,
     fit_person,
     mask_loader,
     observe,
@@ -47,6 +52,7 @@ from .triangulate import bone_lengths
 from .world import house_turn
 
 FINDINGS = "findings.json"
+REPORT = "report"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,8 +70,8 @@ class PrepareConfig:
         stride: keep every so many time steps.
         max_height: pictures are scaled down to so many rows; None leaves them.
         refine: whether the landmarks may move the cameras.
+        person: of several people the one to follow, see ``wanted_person``; by default the largest.
         landmarks: how the person is found.
-        masks: how masks are made.
         one_camera: what is known of the only camera.
     """
 
@@ -78,8 +84,8 @@ class PrepareConfig:
     stride: int = 1
     max_height: int | None = None
     refine: Refine = "auto"
+    person: str = "1"
     landmarks: LandmarkConfig = field(default_factory=LandmarkConfig)
-    masks: MaskConfig = field(default_factory=MaskConfig)
     one_camera: MonocularConfig = field(default_factory=MonocularConfig)
 
     def __post_init__(self) -> None:
@@ -110,11 +116,7 @@ def prepare(
     Raises ValueError, FileNotFoundError or ImportError that say what to do.
     """
     work, name = Work(folder=folder, notify=notify), folder.resolve().name
-    pairs, noticed = _cameras_of(config)
-    views = find_people(work, survey_videos(work, pairs), config.landmarks, make_landmarker)
-    views, unseen = _with_person(views, config.videos)
-    if config.calibration is None:
-        views[0], noticed = find_lens(views[0], config.one_camera)
+    views, noticed = _views(work, config, make_landmarker)
     cameras = [view.camera(config.max_height) for view in views]
     timeline = set_clocks(work, views, cameras, config.rate_hz, config.stride)
     seen = observe(views, cameras, timeline)
@@ -124,7 +126,7 @@ def prepare(
         rig = place_camera(work, views[0], cameras[0], seen, timeline.rate_hz, config.one_camera)
     seen, cameras = rig.corrected(seen), rig.cameras(cameras)
     shots = [_shot(view, cameras[i], timeline.rows[:, i]) for i, view in enumerate(views)]
-    written = write_shots(work, shots, [view.key for view in views], config.masks)
+    written = write_shots(work, shots, MaskConfig())
     observations = Observations(
         cameras=cameras,
         frame_rate_hz=timeline.rate_hz,
@@ -141,10 +143,32 @@ def prepare(
     write_prepared(folder, name, cameras, fitted, timeline.rate_hz, exists)
     told = _camera_findings(views, shots, timeline, rig, written)
     findings = _findings(name, told, timeline, rig, written, fitted)
-    warnings = advise(findings, [camera.height for camera in cameras], [*noticed, *unseen])
+    warnings = advise(findings, [camera.height for camera in cameras], noticed)
     findings = replace(findings, warnings=warnings)
     write_findings(folder / FOLDER / FINDINGS, findings)
+    notify("report", 0, 1, "")
+    capture = open_capture(folder, pictures=PictureConfig(keep_background=True))
+    notify("report", 1, 1, str(write_report(findings, capture, folder / REPORT, observations)))
     return findings
+
+
+def _views(
+    work: Work, config: PrepareConfig, make_landmarker: Callable[[LandmarkConfig], Landmarker]
+) -> tuple[list[View], list[str]]:
+    """The cameras that see the person, who is found and followed in each; and what was noticed."""
+    wanted = wanted_person(config.person)
+    pairs, noticed = _cameras_of(config)
+    views = find_everybody(work, pairs, survey_videos(work, pairs), config.landmarks, make_landmarker)
+    views, unseen = _with_person(views, config.videos)
+    views, one = choose_person(views, [view.camera(config.max_height) for view in views], config.rate_hz, wanted)
+    views, absent = _with_person(views, config.videos)
+    noticed = [*noticed, *unseen, *absent]
+    if one.num_people > 1:
+        noticed.append(f"{one.num_people} people were found; if the largest is not the one, choose with --person.")
+    if config.calibration is None:
+        views[0], of_lens = find_lens(views[0], config.one_camera)
+        noticed += of_lens
+    return views, noticed
 
 
 def _cameras_of(config: PrepareConfig) -> tuple[list[tuple[Source, Calibration]], tuple[str, ...]]:
@@ -181,7 +205,8 @@ def _with_person(views: Sequence[View], where: Path) -> tuple[list[View], list[s
 def _shot(view: View, camera: Camera, rows: np.ndarray) -> Shot:
     return Shot(
         source=view.source,
-        people=view.people,
+        sightings=view.sightings,
+        person=view.person,
         frame_ids=view.footage.frame_ids,
         rows=rows,
         calibration=view.calibration,

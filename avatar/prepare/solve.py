@@ -99,9 +99,11 @@ def solve_rig(cameras: Sequence[Camera], seen: Seen, refine: Refine, where: obje
     if not bool(given.points_world.isfinite().any()):
         raise ValueError(f"{where}: no two cameras see the person at the same time; check videos and their clocks")
     check_height(person_height_m(given.points_world), where)
-    bundle = refine_cameras(cameras, seen.points_px, seen.confidences)
-    is_refined = refine == "always" or (refine == "auto" and bundle.is_needed)
-    used = bundle.cameras if is_refined else tuple(cameras)
+    used, is_refined = tuple(cameras), False
+    if refine != "never":
+        bundle = refine_cameras(cameras, seen.points_px, seen.confidences)
+        is_refined = refine == "always" or bundle.is_needed
+        used = bundle.cameras if is_refined else used
     found = triangulate(used, seen.points_px, seen.confidences) if is_refined else given
     doubts = doubt_intrinsics(used, seen.points_px, seen.confidences)
     return _rig(used, given, found, is_refined, tuple(map(str, doubts)))

@@ -2,10 +2,13 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import torch
+from jaxtyping import Float, Int
+from numpy import ndarray
 
 from avatar.capture.calibration import Calibration
 from avatar.capture.picture_files import read_mask
@@ -13,15 +16,19 @@ from avatar.capture.writer import mask_path
 from avatar.structs import Camera, Pose, Shape
 
 from .bundle import refine_cameras
-from .footage import Counted, Footage, find_landmarks, survey
+from .first_clocks import PeopleFilmed, first_clocks
+from .footage import Counted, Footage, survey
 from .landmarks import LandmarkConfig, Landmarker
 from .masks import MaskConfig
 from .observations import FittedBody, MaskLoader, Observations
+from .one_person import OnePerson, PersonAt, follow_one, people_seen
+from .people import find_people
 from .pictures import Shot, are_written, write_pictures
+from .sightings import Sightings
 from .solve import Refine, Rig, Seen, solve_rig
 from .sources import Source
 from .stored import KEY, Arrays, key_of, read_stored, stored
-from .timeline import Timeline, compare_clocks, shift_frames
+from .timeline import Timeline, compare_clocks, rows_of, shift_frames, slowest_hz
 from .undistort import Undistorter
 
 Notify = Callable[[str, int, int, str], None]
@@ -59,20 +66,30 @@ class View:
         source: its video.
         calibration: of the video's own pixels, in a z-up world.
         footage: what is known of the video.
-        people: what ``find_landmarks`` found; empty before.
-        key: of ``people``.
+        sightings: everybody in it.
+        person: the row of ``sightings`` of the person in each of its frames to use; -1 where not seen.
     """
 
     source: Source
     calibration: Calibration
     footage: Footage
-    people: Arrays
-    key: str
+    sightings: Sightings
+    person: Int[ndarray, " f"]
+
+    @property
+    def facts(self) -> list[object]:
+        """What pictures and masks of the person are made of, for ``key_of``."""
+        return [self.source.fingerprint(), self.sightings.soft_masks, self.sightings.regions, self.person]
 
     @property
     def has_person(self) -> bool:
-        """Whether somebody was found in any frame."""
-        return bool((self.people["regions"][:, 2] > 0).any())
+        """Whether the person was found in any frame."""
+        return bool((self.person >= 0).any())
+
+    @cached_property
+    def people(self) -> Arrays:
+        """The person's landmarks in each frame; NaN and confidence zero where not seen."""
+        return self.sightings.followed(self.person)
 
     def camera(self, max_height: int | None) -> Camera:
         """As calibrated, of undistorted pictures, which have at most so many rows."""
@@ -80,41 +97,59 @@ class View:
         return camera.scaled(min(1.0, max_height / camera.height)) if max_height else camera
 
 
-def survey_videos(work: Work, pairs: Sequence[tuple[Source, Calibration]]) -> list[View]:
-    """Look through all videos, and bring the calibrations to their pixels. Raises as ``survey``."""
-    views = []
+def survey_videos(work: Work, pairs: Sequence[tuple[Source, Calibration]]) -> list[Footage]:
+    """Look through all videos. Raises as ``survey``."""
+    found = []
     for i, (source, calibration) in enumerate(pairs):
         key = key_of("videos", source.fingerprint(), list(calibration.size or ()))
-        seen = work.counting("videos", i, len(pairs), calibration.name)
-        footage = Footage.of(
-            stored(work.path("videos", calibration.name), key, lambda s=source, c=calibration: survey(s, c))
-        )
-        seen(1)
-        lens = footage.letterbox.apply(calibration, footage.size)
-        views.append(View(source=source, calibration=lens, footage=footage, people={}, key=key))
-    return views
+        path = work.path("videos", calibration.name)
+        found.append(Footage.of(stored(path, key, lambda s=source, c=calibration: survey(s, c))))
+        work.notify("videos", i + 1, len(pairs), calibration.name)
+    return found
 
 
-def find_people(
+def find_everybody(
     work: Work,
-    views: Sequence[View],
+    pairs: Sequence[tuple[Source, Calibration]],
+    footage: Sequence[Footage],
     config: LandmarkConfig,
     make_landmarker: Callable[[LandmarkConfig], Landmarker],
 ) -> list[View]:
-    """The person in every frame of every video; the networks are made when one video is to be looked at."""
-    total, done, landmarker, found = sum(len(view.footage.times_s) for view in views), 0, None, []
-    for view in views:
-        key = key_of("landmarks", view.source.fingerprint(), replace(config, num_threads=1))
-        path = work.path("landmarks", view.calibration.name)
-        people = read_stored(path, key)
-        if people is None:
+    """Everybody in every video; any of them as the person.
+
+    The networks are made when a video is to be looked at. Calibrations are brought to the videos' pixels.
+    """
+    total, done, landmarker, views = sum(len(each.times_s) for each in footage), 0, None, []
+    for (source, calibration), each in zip(pairs, footage, strict=True):
+        key = key_of("landmarks", source.fingerprint(), replace(config, num_threads=1))
+        path = work.path("landmarks", calibration.name)
+        kept = read_stored(path, key)
+        if kept is None:
             landmarker = landmarker or make_landmarker(config)
-            tell = work.counting("landmarks", done, total, view.calibration.name)
-            people = stored(path, key, lambda v=view, m=landmarker, t=tell: find_landmarks(v.source, m, None, t))
-        done += len(view.footage.times_s)
-        work.notify("landmarks", done, total, view.calibration.name)
-        found.append(replace(view, people=people, key=key))
-    return found
+            tell = work.counting("landmarks", done, total, calibration.name)
+            kept = stored(path, key, lambda s=source, m=landmarker, t=tell: _everybody(s, m, t))
+        sightings, lens = Sightings(**kept), each.letterbox.apply(calibration, each.size)
+        anybody = sightings.table().max(axis=1, initial=-1)
+        views.append(View(source=source, calibration=lens, footage=each, sightings=sightings, person=anybody))
+        done += len(each.times_s)
+        work.notify("landmarks", done, total, calibration.name)
+    return views
+
+
+def choose_person(
+    views: Sequence[View], cameras: Sequence[Camera], rate_hz: float | None, wanted: int | PersonAt
+) -> tuple[list[View], OnePerson]:
+    """The wanted person in all videos. Raises as ``follow_one``."""
+    points = [straightened(view, camera, view.sightings.points_px) for view, camera in zip(views, cameras, strict=True)]
+    times = [view.footage.times_s for view in views]
+    offsets = np.zeros(len(views))
+    if len(views) > 1:
+        everybody = [people_seen(view.sightings, found) for view, found in zip(views, points, strict=True)]
+        filmed = [PeopleFilmed(times_s=time, seen=seen) for time, seen in zip(times, everybody, strict=True)]
+        offsets = first_clocks(cameras, filmed)
+    steps = rows_of(times, offsets, rate_hz or slowest_hz(times))
+    one = follow_one(cameras, [view.sightings for view in views], points, steps, _within(views, wanted))
+    return [replace(view, person=rows) for view, rows in zip(views, one.rows, strict=True)], one
 
 
 def set_clocks(
@@ -125,9 +160,8 @@ def set_clocks(
     Wrong cameras look like wrong clocks: in the demo of Pose2Sim, whose cameras are off by half a degree, one seems two
     frames late, and none once the cameras have moved. So they move here, for the clocks alone.
     """
-    times = [view.footage.times_s for view in views]
-    points, trust = ([view.people[name] for view in views] for name in ("points_px", "confidences"))
-    key = key_of("clocks", [view.key for view in views], camera_facts(cameras), rate_hz)
+    times, points, trust = _motions(views)
+    key = key_of("clocks", times, points, trust, camera_facts(cameras), rate_hz)
     rough = compare_clocks(times, points, trust, rate_hz)
 
     def settle() -> Arrays:
@@ -149,16 +183,19 @@ def set_clocks(
 
 def observe(views: Sequence[View], cameras: Sequence[Camera], timeline: Timeline) -> Seen:
     """All landmarks by time step, in the pixels of ``cameras``, whose pictures are undistorted."""
-    points = []
-    for view, camera in zip(views, cameras, strict=True):
-        found = view.people["points_px"]
-        straight = Undistorter(view.calibration).points(found.reshape(-1, 2).astype(np.float64)).reshape(found.shape)
-        points.append(straight * (camera.width / view.footage.size[1], camera.height / view.footage.size[0]))
+    points = [straightened(view, camera, view.people["points_px"]) for view, camera in zip(views, cameras, strict=True)]
     return Seen(
         points_px=timeline.gather(points),
         confidences=timeline.gather([view.people["confidences"] for view in views]).nan_to_num(0.0),
         guesses_m=timeline.gather([view.people["guesses_m"] for view in views]),
     )
+
+
+def straightened(view: View, camera: Camera, points_px: Float[ndarray, "f 33 2"]) -> Float[ndarray, "f 33 2"]:
+    """Where landmarks of the video lie in the undistorted pictures of ``camera``."""
+    straight = Undistorter(view.calibration).points(points_px.reshape(-1, 2).astype(np.float64))
+    ratio = camera.width / view.footage.size[1], camera.height / view.footage.size[0]
+    return straight.reshape(points_px.shape) * ratio
 
 
 def solve_cameras(work: Work, cameras: Sequence[Camera], seen: Seen, refine: Refine, where: Path) -> Rig:
@@ -169,12 +206,13 @@ def solve_cameras(work: Work, cameras: Sequence[Camera], seen: Seen, refine: Ref
     return rig
 
 
-def write_shots(work: Work, shots: Sequence[Shot], keys: Sequence[str], config: MaskConfig) -> list[Arrays]:
-    """All cameras' pictures and masks; ``keys`` are of what was found in their videos."""
+def write_shots(work: Work, shots: Sequence[Shot], config: MaskConfig) -> list[Arrays]:
+    """All cameras' pictures and masks."""
     total, done, found = sum(len(shot.steps) for shot in shots), 0, []
-    for shot, of_people in zip(shots, keys, strict=True):
+    for shot in shots:
         lens = [shot.calibration.intrinsics_px, shot.calibration.distortion, shot.calibration.is_fisheye]
-        key = key_of("pictures", of_people, shot.rows, lens, list(shot.size), config)
+        seen = shot.source.fingerprint(), shot.sightings.soft_masks, shot.sightings.regions, shot.person
+        key = key_of("pictures", *seen, shot.rows, lens, list(shot.size), config)
         path = work.path("pictures", shot.name)
         if not are_written(shot, work.folder):
             path.unlink(missing_ok=True)
@@ -215,6 +253,25 @@ def mask_loader(folder: Path, cameras: Sequence[Camera], shots: Sequence[Shot]) 
         return read_mask(mask_path(folder, cameras[camera_id].name, frame_id))
 
     return load
+
+
+def _everybody(source: Source, landmarker: Landmarker, on_frame: Counted) -> Arrays:
+    return find_people((frame.picture for frame in source.frames()), landmarker, on_picture=on_frame).arrays()
+
+
+def _within(views: Sequence[View], wanted: int | PersonAt) -> int | PersonAt:
+    """Who is wanted, by the picture's place among the frames to use."""
+    if isinstance(wanted, PersonAt):
+        for view in views:
+            if view.calibration.name == wanted.camera:
+                return replace(wanted, picture=int(np.abs(view.footage.frame_ids - wanted.picture).argmin()))
+    return wanted
+
+
+def _motions(views: Sequence[View]) -> tuple[list[ndarray], list[ndarray], list[ndarray]]:
+    """Times, landmarks and confidences of the person in each video."""
+    points, trust = ([view.people[name] for view in views] for name in ("points_px", "confidences"))
+    return [view.footage.times_s for view in views], points, trust
 
 
 def camera_facts(cameras: Sequence[Camera]) -> list[object]:

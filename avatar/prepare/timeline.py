@@ -70,8 +70,7 @@ def compare_clocks(
     begin together mostly begin together exactly, and ``shift_frames`` finds what is left. ``rate_hz`` is by default
     that of the slowest video. Raises ValueError where videos do not overlap.
     """
-    rates = np.array([_rate_hz(times) for times in times_s])
-    rate = float(rate_hz or round(rates.min(), 4))
+    rate, rates = rate_hz or slowest_hz(times_s), np.array([_rate_hz(times) for times in times_s])
     offsets, trust = np.zeros(len(times_s)), np.full(len(times_s), np.nan)
     signals: tuple[MotionSignal, ...] = ()
     if len(times_s) > 1 and min(map(len, times_s)) > 2:
@@ -116,6 +115,11 @@ def rows_of(
     if not rows:
         raise ValueError("the videos have no time in common; give those of one take, or check their frame rates")
     return np.array(rows)
+
+
+def slowest_hz(times_s: Sequence[Float[ndarray, " _"]]) -> float:
+    """Frames a second of the slowest video."""
+    return round(min(_rate_hz(times) for times in times_s), 4)
 
 
 def _rate_hz(times_s: Float[ndarray, " f"]) -> float:
