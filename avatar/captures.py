@@ -23,6 +23,7 @@ from avatar.body import (
 from avatar.capture import (
     FIT_BODY,
     NO_BODY,
+    ZJU_RIG,
     FileOf,
     PictureConfig,
     SmplPoses,
@@ -33,9 +34,6 @@ from avatar.capture import (
 )
 from avatar.geometry import multiply_quats
 from avatar.structs import Capture, Pose, Shape, map_tensors
-
-ZJU_RIG = "smpl_neutral"
-"""The body of ZJU-MoCap, whose poses other programs read."""
 
 
 def open_capture(

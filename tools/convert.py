@@ -7,8 +7,8 @@ from typing import Literal
 from avatar.atomic import check_empty
 from avatar.body import load_body
 from avatar.body_conversion import converted_capture
-from avatar.capture import PictureConfig, PictureLoader, selected, write_capture
-from avatar.captures import ZJU_RIG, open_capture, write_zju_capture
+from avatar.capture import ZJU_RIG, PictureConfig, PictureLoader, selected, write_capture
+from avatar.captures import open_capture, write_zju_capture
 from avatar.structs import Capture
 
 from .console import progress, say, use_all_cores

@@ -9,6 +9,7 @@ from .selection import selected
 from .smpl_poses import NO_BODY, SmplPoses
 from .writer import FileOf, write_capture
 from .zju_mocap import read_zju_mocap
+from .zju_published import ZJU_RIG
 from .zju_subjects import SUBJECTS
 from .zju_writer import write_zju_mocap
 
@@ -16,6 +17,7 @@ __all__ = [
     "FIT_BODY",
     "NO_BODY",
     "SUBJECTS",
+    "ZJU_RIG",
     "CaptureError",
     "FileOf",
     "MissingFileError",

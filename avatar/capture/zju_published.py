@@ -36,7 +36,7 @@ from .zju_subjects import subject_of
 LOG = logging.getLogger(__name__)
 BODIES = ("new_params", "smpl_params", "params")
 MASKS = ("mask_cihp", "mask", "schp")
-RIG = "smpl_neutral"
+ZJU_RIG = "smpl_neutral"
 SHAPES = {"poses": (72,), "Rh": (3,), "Th": (3,), "shapes": (10,)}
 LONG_NAME_NUMBER = 4
 
@@ -130,7 +130,7 @@ def _read_bodies(root: Path, folder: str, numbers: Sequence[int]) -> tuple[SmplP
     turns = np.concatenate([arrays["Rh"], arrays["poses"][:, 3:]], axis=1)
     body = SmplPoses.checked(
         root / folder,
-        rig=RIG,
+        rig=ZJU_RIG,
         betas=arrays["shapes"],
         turns=turns,
         offsets=arrays["Th"],

@@ -34,7 +34,7 @@ from .smpl_poses import SmplPoses
 from .surfaces import write_surfaces
 from .writer import FileOf, Pair, description, write_body_of, write_mask, write_unchanged
 from .zju_mocap import UPSIDE_DOWN
-from .zju_published import RIG
+from .zju_published import ZJU_RIG
 
 MASK_LABELS = {"mask": 255, "mask_cihp": 5}
 NUM_BETAS = 10
@@ -109,8 +109,8 @@ def write_params(folder: Path, smpl: SmplPoses) -> None:
 
     Raises ValueError for a body of another rig than the set's, or of more than ten shape parameters that count.
     """
-    if smpl.rig != RIG or smpl.placement != "about_origin":
-        raise ValueError(f"write_params: expected {RIG} placed about the origin, got {smpl.rig}, {smpl.placement}")
+    if smpl.rig != ZJU_RIG or smpl.placement != "about_origin":
+        raise ValueError(f"write_params: expected {ZJU_RIG} placed about the origin, got {smpl.rig}, {smpl.placement}")
     if smpl.betas[NUM_BETAS:].any():
         raise ValueError(f"{folder}: expected at most {NUM_BETAS} shape parameters, got {len(smpl.betas)}")
     shapes = np.zeros((1, NUM_BETAS))

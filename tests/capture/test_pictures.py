@@ -1,5 +1,6 @@
 """Pictures: whole files only, cropped to the person, kept in bounded memory."""
 
+import json
 import zlib
 from pathlib import Path
 
@@ -185,3 +186,33 @@ def test_no_memory_means_no_cache(folder: Path) -> None:
 def test_settings_are_checked() -> None:
     with pytest.raises(ValueError, match=r"PictureConfig\.margin_px: expected zero or more, got -1"):
         PictureConfig(margin_px=-1)
+
+
+def test_files_are_given_where_they_hold_the_very_pixels(folder: Path) -> None:
+    whole = read_capture(folder, pictures=PictureConfig(keep_background=True)).load_frame
+    assert isinstance(whole, PictureLoader)
+    path = folder / "Camera_B3" / "000001.png"
+    assert whole.file_of(1, 2) == path
+    assert np.array_equal(read_image(path), (whole(1, 2, False).image * 255).round().byte().numpy())
+    black = read_capture(folder).load_frame
+    assert isinstance(black, PictureLoader)
+    assert black.file_of(1, 2) is None, "the background is black in pictures, and not in the file"
+
+
+def test_files_are_not_given_where_a_lens_is_undone(folder: Path) -> None:
+    cameras = json.loads((folder / "cameras.json").read_text())
+    cameras["Camera_B1"]["D"] = [-0.2, 0.0, 0.0, 0.0, 0.0]
+    (folder / "cameras.json").write_text(json.dumps(cameras))
+    loader = read_capture(folder, pictures=PictureConfig(keep_background=True)).load_frame
+    assert isinstance(loader, PictureLoader)
+    assert loader.file_of(0, 0) is None
+    assert loader.file_of(0, 2) is not None
+
+
+def test_what_is_there_is_known(folder: Path) -> None:
+    loader = read_capture(folder).load_frame
+    assert isinstance(loader, PictureLoader)
+    assert loader.has(0, 0)
+    (folder / "mask" / "Camera_B1" / "000000.png").unlink()
+    assert not loader.has(0, 0)
+    assert not loader.has(3, 0)
