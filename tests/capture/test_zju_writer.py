@@ -1,5 +1,6 @@
 """What is written as ZJU-MoCap is published: read by the set's own conventions, and to the bit by our reader."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -173,3 +174,14 @@ def test_the_table_is_a_plain_dictionary(tmp_path: Path) -> None:
     write_npy_dict(tmp_path / "a.npy", {"text": "é", "list": [1, 2.5], "array": np.arange(3.0)})
     read = np.load(tmp_path / "a.npy", allow_pickle=True).item()
     assert (read["text"], read["list"], read["array"].tolist()) == ("é", [1, 2.5], [0, 1, 2])
+
+
+def test_damaged_files_are_refused_by_name(
+    folder: Path, damage: Callable[[Path, Callable[[], object]], list[str]]
+) -> None:
+    def use() -> None:
+        capture = read_capture(folder)
+        for camera in range(3):
+            capture.load_frame(1, camera, True)
+
+    assert damage(folder, use)

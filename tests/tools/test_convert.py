@@ -36,18 +36,15 @@ def assert_same(one: Capture, other: Capture) -> None:
         assert torch.equal(found.is_foreground, wanted.is_foreground)
 
 
-@pytest.mark.parametrize("layouts", [("avatar",), ("zju",), ("zju", "avatar", "zju")])
 def test_there_and_back_it_is_the_same(
-    layouts: tuple[str, ...], command: Command, capture: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    command: Command, capture: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    place = capture
-    for index, layout in enumerate(layouts):
-        assert command("convert", "--capture", place, "--out", tmp_path / f"{index}", "--layout", layout) == 0
-        place = tmp_path / f"{index}"
-    assert_same(opened(place), opened(capture))
-    out = capsys.readouterr().out
-    assert "24 time steps, 3 cameras, 72 pictures, body anny" in out
-    assert ("--rig smpl_neutral" in out) == ("zju" in layouts)
+    assert command("convert", "--capture", capture, "--out", tmp_path / "zju", "--layout", "zju") == 0
+    assert "24 time steps, 3 cameras, 72 pictures, body anny" in (out := capsys.readouterr().out)
+    assert "--rig smpl_neutral" in out
+    assert command("convert", "--capture", tmp_path / "zju", "--out", tmp_path / "avatar") == 0
+    for place in ("zju", "avatar"):
+        assert_same(opened(tmp_path / place), opened(capture))
 
 
 def test_pictures_are_not_compressed_again(command: Command, capture: Path, tmp_path: Path) -> None:
@@ -77,13 +74,13 @@ def test_a_part_is_a_capture(command: Command, capture: Path, tmp_path: Path) ->
 def test_pictures_that_are_not_there_are_counted(
     command: Command, capture: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert command("convert", "--capture", capture, "--out", tmp_path / "a") == 0
-    (tmp_path / "a/camera_1/000004.jpg").unlink()
-    (tmp_path / "a/mask/camera_0/000006.png").unlink()
+    assert command("convert", "--capture", capture, "--out", tmp_path / "a", "--frames", "4:7") == 0
+    (tmp_path / "a/camera_1/000000.jpg").unlink()
+    (tmp_path / "a/mask/camera_0/000002.png").unlink()
     capsys.readouterr()
     assert command("convert", "--capture", tmp_path / "a", "--out", tmp_path / "b", "--layout", "zju") == 0
-    assert "2 of 72 pictures or their masks are not in" in capsys.readouterr().out
-    assert not (tmp_path / "b/Camera_B2/000004.jpg").exists()
+    assert "2 of 9 pictures or their masks are not in" in capsys.readouterr().out
+    assert not (tmp_path / "b/Camera_B2/000000.jpg").exists()
 
 
 def test_another_body_is_fitted_and_its_distance_told(
