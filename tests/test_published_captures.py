@@ -151,7 +151,7 @@ def test_a_missing_body_model_is_named(
 ) -> None:
     path = folder()
     monkeypatch.setenv("AVATAR_CACHE", str(tmp_path / "empty"))
-    with pytest.raises(FileNotFoundError, match=r"smpl_neutral is not here; .* avatar assets add-body"):
+    with pytest.raises(FileNotFoundError, match=r"smpl_neutral is not here; .* avatar assets add-body FILE; .* avatar prepare"):
         open_capture(path)
 
 

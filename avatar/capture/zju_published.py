@@ -7,7 +7,7 @@
     images/00/000000.jpg       the refined set of InstantNVR
     mask/..., mask_cihp/...    mirror the pictures; schp/... as well in some copies
     new_params/0.npy           the body of time step 0 (poses, Rh, Th, shapes); params of the first fit; smpl_params of
-                               the refined set; ``.npz`` in sets that we wrote
+                               the refined set; ``.npz`` in copies without pickles
 
 Human3.6M as Animatable NeRF has it, and MonoCap, look the same. Pixel centres are at integers, translations of cameras
 millimetres. The number of a body file is that of the picture: in 313 and 315 they start at 1, and copies differ in
