@@ -151,7 +151,8 @@ def test_a_missing_body_model_is_named(
 ) -> None:
     path = folder()
     monkeypatch.setenv("AVATAR_CACHE", str(tmp_path / "empty"))
-    with pytest.raises(FileNotFoundError, match=r"smpl_neutral is not here; .* avatar assets add-body FILE; .* avatar prepare"):
+    helps = r"smpl_neutral is not here; .* avatar assets add-body FILE; .* avatar prepare"
+    with pytest.raises(FileNotFoundError, match=helps):
         open_capture(path)
 
 
