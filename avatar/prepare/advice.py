@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator, Sequence
 
+from numpy import nan_to_num
 from torch import Tensor
 
 from .observations import CameraFindings, Findings
@@ -28,6 +29,10 @@ def advise(findings: Findings, heights_px: Sequence[int], noticed: Sequence[str]
     for i, camera in enumerate(findings.cameras):
         found += _of_camera(camera, heights_px[i], len(findings.points_world))
         found += _of_masks(camera.name, _median(findings.disagreements[:, i]), _median(findings.overlaps[:, i]))
+    if findings.is_refined:
+        moved = max(findings.cameras, key=lambda camera: nan_to_num(camera.before_px - camera.after_px))
+        text = f"The landmarks moved the cameras, {moved.name} from {moved.before_px:.1f} to {moved.after_px:.1f} px"
+        found.append((1.2, f"{text}: the calibration is off; calibrate again for sharper pictures."))
     worst = max(findings.bones, key=lambda bone: bone.spread_m / bone.metres, default=None)
     if worst and worst.spread_m > WORST_SPREAD * worst.metres:
         share = worst.spread_m / worst.metres

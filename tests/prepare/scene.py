@@ -27,6 +27,7 @@ SIDE = {
     **{"knee": (0.11, -0.02, 0.5), "ankle": (0.11, 0.03, 0.09), "heel": (0.11, 0.08, 0.03)},
     **{"foot_index": (0.12, -0.14, 0.03)},
 }
+HAND = ("wrist", "pinky", "index", "thumb")
 
 
 def person(times_s: Float[ndarray, " f"]) -> Float[ndarray, "f 33 3"]:
@@ -40,7 +41,7 @@ def person(times_s: Float[ndarray, " f"]) -> Float[ndarray, "f 33 3"]:
     up = np.abs(np.sin(4.1 * times_s) + 0.6 * np.sin(9.7 * times_s))
     points[..., 0] += 0.15 * np.sin(3 * times_s)[:, None]
     points[..., 2] += 0.12 * up[:, None]
-    arms = [i for i, name in enumerate(NAMES) if name.endswith(("wrist", "pinky", "index", "thumb"))]
+    arms = [i for i, name in enumerate(NAMES) if name.split("_")[-1] in HAND and "foot" not in name]
     points[:, arms, 2] += 0.3 * np.sin(6.3 * times_s + 1)[:, None]
     return points
 
@@ -59,7 +60,7 @@ class Scene:
     """
 
     cameras: int = 3
-    frames: int = 12
+    frames: int = 8
     rate_hz: float = 10.0
     lens: tuple[float, ...] = (-0.1, 0.05, 0.001, -0.001, 0.0)
     late_s: tuple[float, ...] = ()

@@ -23,7 +23,7 @@ def read_calibrations(path: Path, unit_m: float | None = None) -> list[Calibrati
     Args:
         path: the file or folder.
         unit_m: the unit of its translations in metres where the file does not say: 0.001 for millimetres, the side of
-            a square for a calibration that counts squares.
+            a square for a calibration that counts squares, any number for a reconstruction from pictures alone.
 
     Raises MissingFileError or CaptureError with one line that names the file, also for cameras that stand so far apart
     that the unit must be wrong.
@@ -42,7 +42,7 @@ def read_calibrations(path: Path, unit_m: float | None = None) -> list[Calibrati
 def _read(path: Path, unit_m: float | None) -> list[Calibration]:
     name = path.name.lower()
     if path.is_dir() and find_colmap(path) is not None:
-        return read_colmap(path)
+        return _scaled(read_colmap(path), unit_m)
     if path.is_dir():
         return _metric(read_easymocap(path), path, unit_m or 1.0)
     if name in ("intri.yml", "extri.yml"):
@@ -70,7 +70,7 @@ def _own(path: Path) -> dict[str, object] | None:
 
 def _metric(calibrations: list[Calibration], path: Path, unit_m: float) -> list[Calibration]:
     """The cameras with translations times ``unit_m``; refused when they stand farther apart than any rig."""
-    scaled = [calibration.scaled_world(unit_m) for calibration in calibrations]
+    scaled = _scaled(calibrations, unit_m)
     centres = [calibration.centre_world for calibration in scaled]
     distance = float(np.ptp(centres, axis=0).max()) if centres else 0.0
     if distance > LARGEST_DISTANCE_M:
@@ -78,3 +78,7 @@ def _metric(calibrations: list[Calibration], path: Path, unit_m: float) -> list[
             path, f"its cameras would stand {distance:.0f} m apart; give the unit, 0.001 if these are millimetres"
         )
     return scaled
+
+
+def _scaled(calibrations: list[Calibration], unit_m: float | None) -> list[Calibration]:
+    return [calibration.scaled_world(unit_m or 1.0) for calibration in calibrations]
