@@ -1,10 +1,11 @@
 """What is sought: one person and its poses, and the body that they make."""
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from avatar.body import AnnyBody, load_body
@@ -24,7 +25,10 @@ from avatar.structs import Pose, Shape
 from .freedoms import Freedoms
 from .markers import Markers
 
-_SURFACE = ("body", "head", "hand.L", "hand.R", "foot.L", "foot.R")
+_FEW = 250
+_HANDS = ("hand.L", "hand.R")
+_FEET = ("foot.L", "foot.R")
+_SURFACE = ("body", "head", *_HANDS, *_FEET)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -104,6 +108,7 @@ class Template:
         rows: which they are of the whole model's vertices.
         markers: its landmarks.
         freedoms: its joints that turn.
+        is_firm: points of the skin that make contours: hands also move their fingers, and feet are in shoes.
     """
 
     body: AnnyBody
@@ -111,19 +116,35 @@ class Template:
     rows: Int[Tensor, " v"]
     markers: Markers
     freedoms: Freedoms
+    is_firm: Bool[Tensor, " v"]
 
     @classmethod
     def load(cls, num_points: int) -> "Template":
         """Anny on its own skeleton, with so many points of the skin."""
         body = load_body("anny")
         assert isinstance(body, AnnyBody)
-        outside = torch.tensor([body.part_names.index(part) for part in _SURFACE])
-        skin = torch.unique(body.rig.faces[torch.isin(body.face_parts, outside)])
+        skin = torch.unique(body.rig.faces[torch.isin(body.face_parts, _parts(body, _SURFACE))])
         middle = body.shaped(body.default_shape()).rest.vertices
         rows = skin[farthest_point_sampling(middle[skin], num_points)]
         surface = sampled(body, rows)
         assert isinstance(surface, AnnyBody)
-        return cls(body=body, surface=surface, rows=rows, markers=Markers.of(body), freedoms=Freedoms.of(body))
+        hands = torch.unique(body.rig.faces[torch.isin(body.face_parts, _parts(body, (*_HANDS, *_FEET)))])
+        return cls(
+            body=body,
+            surface=surface,
+            rows=rows,
+            markers=Markers.of(body),
+            freedoms=Freedoms.of(body),
+            is_firm=~torch.isin(rows, hands),
+        )
+
+    @cached_property
+    def sparse(self) -> "Template":
+        """The same with few points of the skin."""
+        few = torch.arange(min(_FEW, len(self.rows)))  # the first are the farthest from each other
+        surface = sampled(self.surface, few)
+        assert isinstance(surface, AnnyBody)
+        return replace(self, surface=surface, rows=self.rows[few], is_firm=self.is_firm[few])
 
     def shape(self, values: Float[Tensor, " p"]) -> Shape:
         """The shape with these parameters."""
@@ -173,3 +194,7 @@ class Template:
 
     def _coefficients(self, estimate: Estimate) -> Float[Tensor, " d"]:
         return self.body.shape_space.coefficients(self.shape(estimate.shape))
+
+
+def _parts(body: AnnyBody, names: tuple[str, ...]) -> Int[Tensor, " n"]:
+    return torch.tensor([body.part_names.index(name) for name in names])

@@ -97,7 +97,9 @@ class _Fitting:
         for rows in self._windows():
             for limit_m in (_COARSE_M, _FINE_M):
                 problem = self._problem(found, rows, limit_m=limit_m)
-                part = refine(found.frames(rows), problem.cost, self.config.landmark_steps, with_person=False)
+                part = refine(
+                    found.frames(rows), problem.cost, problem.moved, self.config.landmark_steps, with_person=False
+                )
                 found = found.with_frames(rows, part)
         return found
 
@@ -106,7 +108,7 @@ class _Fitting:
         count = min(self.config.person_frames, len(found))
         rows = torch.linspace(0, len(found) - 1, count).round().long()
         problem = self._problem(found, rows)
-        part = refine(found.frames(rows), problem.cost, self.config.landmark_steps, with_person=True)
+        part = refine(found.frames(rows), problem.cost, problem.moved, self.config.landmark_steps, with_person=True)
         part = self._by_outlines(part, problem, self._outlines(rows), self.config.rounds, with_person=True)
         return replace(found.with_frames(rows, part), shape=part.shape, offsets=part.offsets)
 
@@ -124,7 +126,7 @@ class _Fitting:
     ) -> Estimate:
         for _ in range(rounds):
             matched = replace(problem, contours=match(self.template, part, problem.sight, outlines))
-            part = refine(part, matched.cost, self.config.steps, with_person)
+            part = refine(part, matched.cost, matched.moved, self.config.steps, with_person)
         return part
 
     def _problem(self, found: Estimate, rows: Tensor, limit_m: float = _FINE_M) -> Problem:

@@ -30,9 +30,9 @@ _ARM = {
     "clavicle": (6, 6, 6),
     "shoulder01": (10, 10, 6),
     "upperarm01": (50, 50, 40),
-    "lowerarm01": (60, 3, 5, -50, 115),
-    "lowerarm02": (2, 2, 35),
-    "wrist": (20, 12, 8),
+    "lowerarm01": (60, 15, 8, -50, 115),
+    "lowerarm02": (2, 2, 30),
+    "wrist": (15, 12, 12),
 }
 _BONE_ENDS = {"clavicle": "upperarm01", "shoulder01": "upperarm01", "upperarm01": "lowerarm01", "wrist": "finger3-1"}
 
@@ -71,6 +71,10 @@ class Freedoms:
             low=radians[:, 3],
             high=radians[:, 4],
         )
+
+    def unusualness(self, turns: Float[Tensor, "f a 3"]) -> Float[Tensor, "f a 3"]:
+        """The turns about the anatomical axes by what is usual."""
+        return (self.axes @ turns[..., None])[..., 0] / self.spreads
 
     def surprise(self, turns: Float[Tensor, "f a 3"]) -> Float[Tensor, " f"]:
         """Sum of squares of the turns by what is usual, and of what is beyond the range by three degrees."""

@@ -13,18 +13,25 @@ from avatar.geometry import transform_points
 
 from ..skeleton import MIRROR, NAMES
 
-# Landmark without its side: the bone that carries it, and the joint that it is at, or the keypoint (of COCO) and how
-# far beside it (away from the middle, back, up), metres.
-_JOINTS: Final = {
-    **{"shoulder": ("upperarm01", "upperarm01"), "elbow": ("lowerarm01", "lowerarm01"), "wrist": ("wrist", "wrist")},
-    **{"pinky": ("wrist", "finger5-1"), "index": ("wrist", "finger2-1"), "thumb": ("wrist", "finger1-2")},
-    **{"hip": ("upperleg01", "upperleg01"), "knee": ("lowerleg01", "lowerleg01"), "ankle": ("foot", "foot")},
-}
-_KEYPOINTS: Final = {
-    **{"nose": ("head", "nose", (0, 0, 0)), "mouth": ("head", "nose", (0.025, 0.02, -0.04))},
+# Landmark without its side: the bone that carries it; the joint, or else the keypoint of COCO, that it is near; how far
+# beside that it is at rest (away from the middle, back, up), metres: where the network put them, on average, on two
+# synthetic people in shoes, rounded.
+_PLACES: Final = {
+    **{"nose": ("head", "nose", (0, 0, 0)), "mouth": ("head", "nose", (0.025, 0.02, -0.035))},
     **{"eye_inner": ("head", "eye", (-0.014, 0, 0)), "eye": ("head", "eye", (0, 0, 0))},
-    **{"eye_outer": ("head", "eye", (0.014, 0, 0)), "ear": ("head", "ear", (0, 0, 0))},
-    **{"heel": ("foot", "heel", (0, 0, 0)), "foot_index": ("foot", "big_toe", (0.005, -0.02, 0))},
+    **{"eye_outer": ("head", "eye", (0.014, 0, 0)), "ear": ("head", "ear", (-0.02, -0.02, 0.01))},
+    **{
+        "shoulder": ("upperarm01", "upperarm01", (-0.02, 0, 0.015)),
+        "elbow": ("lowerarm01", "lowerarm01", (0, -0.02, -0.01)),
+    },
+    **{"wrist": ("wrist", "wrist", (0, -0.015, -0.01)), "thumb": ("wrist", "finger1-2", (0.025, 0, -0.015))},
+    **{"pinky": ("wrist", "finger5-1", (0, -0.005, 0.03)), "index": ("wrist", "finger2-1", (0, 0.015, 0))},
+    **{
+        "hip": ("upperleg01", "upperleg01", (-0.02, -0.015, -0.02)),
+        "knee": ("lowerleg01", "lowerleg01", (0, 0.02, -0.01)),
+    },
+    **{"ankle": ("foot", "foot", (0, -0.02, 0)), "heel": ("foot", "heel", (0, 0, -0.025))},
+    "foot_index": ("foot", "big_toe", (0, 0.02, -0.02)),
 }
 _IN_THE_MIDDLE: Final = ("head",)
 
@@ -71,14 +78,12 @@ def mirrored(offsets: Float[Tensor, "33 3"]) -> Float[Tensor, "33 3"]:
 def _marker(body: AnnyBody, name: str) -> tuple[str, Tensor, Tensor]:
     words = name.split("_")
     side = next((word for word in words if word in ("left", "right")), "")
-    kind = "_".join(word for word in words if word != side)
-    letter = side[:1].upper()
-    if kind in _JOINTS:
-        bone, joint = (f"{part}.{letter}" for part in _JOINTS[kind])
+    bone, near, (left, back, up) = _PLACES["_".join(word for word in words if word != side)]
+    bone = bone if bone in _IN_THE_MIDDLE else f"{bone}.{side[:1].upper()}"
+    shift = body.vertices.base.new_tensor([-left if side == "right" else left, back, up])
+    joint, keypoint = f"{near}.{side[:1].upper()}", f"{side}_{near}".strip("_") if near != "nose" else near
+    if joint in body.joint_names:
         row = body.joint_names.index(joint)
-        return bone, body.joints.base[row], body.joints.directions[:, row]
-    bone, keypoint, (left, back, up) = _KEYPOINTS[kind]
-    weights = body.keypoint_weights[body.keypoint_names.index(keypoint if keypoint == "nose" else f"{side}_{keypoint}")]
-    shift = weights.new_tensor([-left if side == "right" else left, back, up])
-    base, directions = weights @ body.vertices.base + shift, weights @ body.vertices.directions
-    return bone if bone in _IN_THE_MIDDLE else f"{bone}.{letter}", base, directions
+        return bone, body.joints.base[row] + shift, body.joints.directions[:, row]
+    weights = body.keypoint_weights[body.keypoint_names.index(keypoint)]
+    return bone, weights @ body.vertices.base + shift, weights @ body.vertices.directions

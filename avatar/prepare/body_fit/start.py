@@ -43,14 +43,15 @@ def start(template: Template, points_world: Float[Tensor, "f 33 3"]) -> Estimate
     shape = _shape_of_lengths(template, middle, points_world)
     rest = template.markers.rest(template.body.shape_space.coefficients(template.shape(shape)))
     torso = aligned(rest[_TORSO], points[:, _TORSO])
-    turns = {name: torch.zeros(len(points), 3) for name in template.body.joint_names}
+    names = [template.body.joint_names[joint] for joint in template.freedoms.joints.tolist()]
+    turns = {name: torch.zeros(len(points), 3) for name in names}
     for (joints, bones), side in ((limb, side) for limb in _LIMBS.values() for side in ("left", "right")):
         rows = [NAMES.index(f"{side}_{joint}") for joint in joints]
         upper, lower = (f"{bone}.{side[:1].upper()}" for bone in bones)
-        turns[upper], turns[lower] = _limb(rest[rows], points[:, rows], torso)
+        axis = template.freedoms.axes[names.index(lower), 0]
+        turns[upper], turns[lower] = _limb(rest[rows], axis, points[:, rows], torso)
     head = torso.mT @ aligned(rest[_HEAD], points[:, _HEAD])
     turns |= dict.fromkeys(_NECK, _turns(head) / len(_NECK))
-    names = [template.body.joint_names[joint] for joint in template.freedoms.joints.tolist()]
     estimate = Estimate(
         shape=shape,
         offsets=torch.zeros_like(rest),
@@ -85,13 +86,16 @@ def aligned(
 
 
 def _limb(
-    rest: Float[Tensor, "3 3"], points: Float[Tensor, "f 3 3"], trunk: Float[Tensor, "f 3 3"]
+    rest: Float[Tensor, "3 3"],
+    axis: Float[Tensor, "3"],
+    points: Float[Tensor, "f 3 3"],
+    trunk: Float[Tensor, "f 3 3"],
 ) -> tuple[Float[Tensor, "f 3"], Float[Tensor, "f 3"]]:
     """Turns of the two bones of a limb against the trunk and against each other.
 
-    The upper bone is turned about itself as the lower one tells, the more the more the limb is bent.
+    The upper bone is turned about itself as the lower one tells by bending about the ``axis``: the more, the surer.
     """
-    bones, axis = normalize(rest.diff(dim=0), dim=1), normalize(hinge(*rest), dim=0)
+    bones = normalize(rest.diff(dim=0), dim=1)
     seen, bend = normalize(points.diff(dim=1), dim=2), hinge(*points.unbind(1))
     carried = trunk @ _shortest(bones[0], (trunk.mT @ seen[:, 0, :, None])[..., 0])
     targets = torch.stack([seen[:, 0], bend, carried @ axis], dim=1)

@@ -18,16 +18,20 @@ from .estimate import Estimate, Template
 from .outlines import Outlines
 
 _LANDMARK_M, _POINT_M = 0.03, 0.03  # of a landmark across the line of sight, and of a triangulated one
-_OUTSIDE_M, _INSIDE_M = 0.010, 0.015  # of skin outside the mask, and of the contour outside the skin
+_OUTSIDE_M, _INSIDE_M = 0.010, 0.0125  # of skin outside the mask, and of the contour outside the skin
+_BEYOND_M = 0.007
 _CLOTHES_M, _STRAY_M = 0.03, 0.10  # from here on a contour is that of clothes or hair; of something else
-_ALIKE = 12.0  # independent points on a contour: its errors are alike nearby
+_ALIKE = 40.0  # independent points on a contour: its errors are alike nearby
 _OFFSET_M = 0.02
 _GUESS_M, _GUESS_LIMIT_M = 0.1, 0.4  # of a guessed depth, by how sure the landmark is, and what may still be one
 _HEIGHT_M = 0.02
 _HIPS = [NAMES.index("left_hip"), NAMES.index("right_hip")]
-_SHAPE_SPREAD = 0.25  # of the parameters
+_SHAPE_SPREAD = 0.25  # of the parameters but age
+_ADULT, _ADULT_SPREAD = 0.6, 0.1  # age, which is an adult's as long as it may
 _PLACE_DENSITY, _TURN_DENSITY = 30.0, 1000.0  # spectral densities of accelerations: m^2/s^3, rad^2/s^3
 _JOINTS_ALIKE = 8.0  # independent joints
+_SHAPE_WEIGHT = 1.0
+_OFFSET_WEIGHT = 4.0
 _NORMAL_M = 0.12  # so far away is a point as bad a match as one whose normal differs by one
 
 
@@ -123,10 +127,12 @@ class Contours:
     Attributes:
         outlines: of the masks.
         rows: the point of the skin for each of the contours'.
+        weights: 1 for points that count.
     """
 
     outlines: Outlines
     rows: Int[Tensor, "f c n"]
+    weights: Float[Tensor, "f c n"]
 
 
 @torch.no_grad()
@@ -144,7 +150,8 @@ def match(template: Template, estimate: Estimate, sight: Sight, outlines: Outlin
         ours = torch.cat([places * size, _NORMAL_M * turned], dim=-1)
         theirs = torch.cat([points * size, _NORMAL_M * pad(outward, (0, 1))], dim=-1)
         found.append(torch.cdist(theirs, ours).argmin(-1))
-    return Contours(outlines=outlines, rows=torch.stack(found))
+    rows = torch.stack(found)
+    return Contours(outlines=outlines, rows=rows, weights=outlines.weights * template.is_firm[rows])
 
 
 def contour_cost(
@@ -156,7 +163,7 @@ def contour_cost(
     beyond = ((outlines.points_px - matched) * outlines.normals).sum(-1) * sizes_m[..., None]
     pulls = robust(beyond.clamp_min(0).square(), _CLOTHES_M) / _INSIDE_M**2
     pushes = robust(beyond.clamp_max(0).square(), _STRAY_M) / _OUTSIDE_M**2
-    return _ALIKE * (outlines.weights * (pulls + pushes)).mean(2).sum(1)
+    return _ALIKE * (contours.weights * (pulls + pushes)).mean(2).sum(1)
 
 
 def stray_cost(
@@ -171,7 +178,7 @@ def stray_cost(
         padding_mode="border",
         align_corners=True,
     ).view(places.shape[:3])
-    return _ALIKE * robust((distances * sizes_m[..., None]).square(), _STRAY_M).mean(2).sum(1) / _OUTSIDE_M**2
+    return _ALIKE * robust((distances * sizes_m[..., None]).square(), _STRAY_M).mean(2).sum(1) / _BEYOND_M**2
 
 
 def motion_cost(values: Float[Tensor, "f n 3"], times_s: Float[Tensor, " f"], density: float) -> Float[Tensor, ""]:
@@ -209,7 +216,7 @@ class Problem:
     contours: Contours | None = None
 
     def cost(self, estimate: Estimate) -> Float[Tensor, ""]:
-        """The mean over frames, and what the person costs."""
+        """The sum over frames; what the person costs counts in each, since errors are alike in all."""
         posed = self.template.posed(estimate)
         sizes = self.sight.pixel_sizes_m(estimate.root_positions.detach())
         frames = landmark_cost(self.sight, posed.markers, sizes, self.limit_m)
@@ -218,7 +225,18 @@ class Problem:
             places = self.sight.project(posed.surface)
             frames = frames + contour_cost(self.contours, places, sizes)
             frames = frames + stray_cost(self.contours.outlines, places, sizes)
-        return frames.mean() + self._motion(estimate, posed.joints) / len(estimate) + self._person(estimate)
+        frames = frames + self._unusualness(estimate).square().sum()
+        offsets = _OFFSET_WEIGHT * (estimate.offsets / _OFFSET_M).square().sum()
+        return frames.sum() + self._motion(estimate, posed.joints) + offsets
+
+    def moved(self, estimate: Estimate) -> Float[Tensor, "f m"]:
+        """Points of the body and turns by how well they are known: what ``refine`` measures changes with."""
+        posed, cameras = self.template.sparse.posed(estimate), len(self.sight.projections)
+        skin = (_ALIKE * cameras / 3 / posed.surface.shape[1]) ** 0.5 / _OUTSIDE_M * posed.surface
+        markers = cameras**0.5 / _LANDMARK_M * posed.markers
+        turns = self.template.freedoms.unusualness(estimate.turns)
+        shape = self._unusualness(estimate).expand(len(estimate), -1)
+        return torch.cat([skin.flatten(1), markers.flatten(1), turns.flatten(1), shape], dim=1)
 
     def _motion(self, estimate: Estimate, joints: Float[Tensor, "f j 3"]) -> Float[Tensor, ""]:
         settled = self.template.joints(replace(self.before, shape=estimate.shape)).detach()
@@ -227,8 +245,11 @@ class Problem:
         by_place = motion_cost(places, self.times_s, _PLACE_DENSITY)
         return _JOINTS_ALIKE * (by_place + motion_cost(turns, self.times_s, _TURN_DENSITY))
 
-    def _person(self, estimate: Estimate) -> Float[Tensor, ""]:
-        surprise = ((estimate.shape - 0.5) / _SHAPE_SPREAD).square().sum()
-        if self.height_m is not None:
-            surprise = surprise + ((self.template.height_m(estimate) - self.height_m) / _HEIGHT_M) ** 2
-        return surprise + (estimate.offsets / _OFFSET_M).square().sum()
+    def _unusualness(self, estimate: Estimate) -> Float[Tensor, " p"]:
+        """Of the shape, by what is usual; and of the height, where it is known."""
+        is_age = torch.tensor([name == "age" for name in self.template.body.shape_names])
+        usual = (estimate.shape - 0.5) / _SHAPE_SPREAD
+        found = _SHAPE_WEIGHT**0.5 * torch.where(is_age, (estimate.shape - _ADULT) / _ADULT_SPREAD, usual)
+        if self.height_m is None:
+            return found
+        return torch.cat([found, ((self.template.height_m(estimate) - self.height_m) / _HEIGHT_M)[None]])

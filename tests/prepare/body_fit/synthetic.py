@@ -13,7 +13,7 @@ from avatar.structs import Camera
 
 from ..rig import ring, seen
 
-FRAMES = 8
+FRAMES = 5
 SHAPE = {"gender": 0.1, "age": 0.6, "muscle": 0.6, "weight": 0.6, "height": 0.6, "proportions": 0.6}
 # Joint and axis (left, back, up): turns in radians in the first and in the last frame.
 MOTION = {
@@ -47,7 +47,7 @@ class Scene:
 
 def scene(num_cameras: int = 4) -> Scene:
     """A person who turns about and lifts a leg, before cameras of 480 x 640."""
-    template = Template.load(600)
+    template = Template.load(300)
     truth, cameras = _truth(template), ring(num_cameras, focal_px=600.0)
     generator = torch.Generator().manual_seed(1)
     offsets = 0.015 * torch.randn(33, 3, generator=generator)

@@ -10,7 +10,7 @@ from avatar.prepare import BodyFitConfig, FittedBody, Observations, fit_body
 
 from .synthetic import FRAMES, Scene, scene
 
-CONFIG = BodyFitConfig(skin_points=600, contour_points=100, landmark_steps=30, rounds=3, steps=15)
+CONFIG = BodyFitConfig(skin_points=600, contour_points=80, landmark_steps=12, rounds=2, steps=10)
 
 
 @pytest.fixture(scope="module")
@@ -44,28 +44,28 @@ def test_nothing_seen_for_a_while(given: Scene) -> None:
     """Frames without a person, one camera without pictures: every frame has a pose, those between are between."""
     seen = given.observations
     points_world, confidences = seen.points_world.clone(), seen.confidences.clone()
-    points_world[[0, 3, 4]], confidences[[0, 3, 4]] = torch.nan, 0.0
+    points_world[[0, 2]], confidences[[0, 2]] = torch.nan, 0.0
     confidences[:, 1] = 0.0
 
     def load_mask(frame: int, camera: int):
-        return None if frame in (0, 3, 4) or camera == 1 else seen.load_mask(frame, camera)
+        return None if frame in (0, 2) or camera == 1 else seen.load_mask(frame, camera)
 
     less = replace(seen, points_world=points_world, confidences=confidences, load_mask=load_mask)
     fitted = fit_body(less, CONFIG)
     errors = errors_mm(given, fitted)
-    assert errors[[1, 2, 5, 6, 7]].max() < 30, errors
-    assert errors[[3, 4]].max() < 40, errors
+    assert errors[[1, 3, 4]].max() < 30, errors
+    assert errors[2] < 50, errors
     torch.testing.assert_close(fitted.poses.local_quats[0], fitted.poses.local_quats[1])
     assert fitted.overlaps[:, 1].isnan().all()
-    assert fitted.residuals_px[[0, 3, 4]].isnan().all()
+    assert fitted.residuals_px[[0, 2]].isnan().all()
 
 
 def test_the_same_twice_and_in_windows(given: Scene) -> None:
-    config = replace(CONFIG, person_frames=3, window=5, overlap=2, rounds=2, steps=8)
+    config = replace(CONFIG, person_frames=2, window=3, overlap=1, rounds=1, steps=4)
     first, second = fit_body(given.observations, config), fit_body(given.observations, config)
     assert torch.equal(first.shape.values, second.shape.values)
     assert torch.equal(first.poses.local_quats, second.poses.local_quats)
-    assert errors_mm(given, first).mean() < 25
+    assert errors_mm(given, first).mean() < 30
 
 
 def test_progress_rises(given: Scene) -> None:
