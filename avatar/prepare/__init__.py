@@ -2,7 +2,7 @@
 
 from .body_fit import BodyFitConfig, fit_body
 from .bundle import Bundle, BundleConfig, refine_cameras
-from .camera_motion import CameraMotion, camera_motion
+from .camera_motion import CameraMotion, camera_motion, follow_scene
 from .field_of_view import FieldOfView, estimated_field_of_view, recorded_field_of_view
 from .findings_file import read_findings, write_findings
 from .first_clocks import PeopleFilmed, first_clocks
@@ -81,6 +81,7 @@ __all__ = [
     "fit_body",
     "fit_to_video",
     "follow_one",
+    "follow_scene",
     "foreground",
     "landmark_motion",
     "match_people",

@@ -1,4 +1,4 @@
-"""How a camera turned while it filmed, from the scene behind the person."""
+"""How a camera turned while it filmed, and through which lens, from the scene behind the person."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -10,14 +10,16 @@ from jaxtyping import Bool, Float, UInt8
 from numpy import ndarray
 from torch import Tensor
 
-View = tuple[UInt8[ndarray, "h w 3"], Float[ndarray, "h w"]]
+Picture = tuple[UInt8[ndarray, "h w 3"], Float[ndarray, "h w"]]
+Corners = tuple[Float[ndarray, "_ 2"], Float[ndarray, "_ 2"]]
 
 WORKING_PX = 640  # longer side of the pictures worked with
 MOST_CORNERS, FEWEST_CORNERS = 400, 12
 TRIALS = 60
-# Of the longer side: how far followed corners may be off, a shift of the picture that is none, and a misfit that is.
-TOLERANCE, STILL, MISFIT = 0.003, 0.01, 0.003
+# Of the longer side: how far followed corners may be off, a shift that is none, and a misfit that is one.
+TOLERANCE, STILL, MISFIT = 0.003, 0.01, 0.001
 BACKGROUND = 0.3  # share of the corners that must agree
+MOST_PAIRS = 50  # of frames that tell of the lens
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -40,8 +42,7 @@ class CameraMotion:
     @property
     def turned_deg(self) -> float:
         """The largest turn away from the first frame."""
-        cosines = (self.first_from_camera.diagonal(dim1=1, dim2=2).sum(1) - 1) / 2
-        return float(torch.rad2deg(cosines.clamp(-1, 1).acos()).max())
+        return float(np.degrees(_angles(self.first_from_camera.numpy()).max()))
 
     @property
     def is_moving(self) -> bool:
@@ -49,85 +50,100 @@ class CameraMotion:
         return self.shift > STILL
 
 
-def camera_motion(views: Iterable[View], intrinsics_px: Float[Tensor, "3 3"]) -> CameraMotion:
-    """The turns of a camera from its pictures, and the soft masks of the person in them, one after the other.
+def follow_scene(pictures: Iterable[Picture]) -> list[Corners]:
+    """Corners of the scene in each frame but the last, and where they are in the next (Lucas and Kanade 1981).
 
-    Corners of the scene are followed from each picture to the next (Lucas and Kanade 1981); the turn is that with which
-    most of them agree (Fischler and Bolles 1981). What comes from the camera's going from place to place is left out.
+    ``pictures`` come with the soft masks of the person in them. Corners are given from the picture's middle, in
+    its longer sides; there is none where the scene shows too little.
     """
-    intrinsics, turns, misfits = intrinsics_px.double().numpy(), [np.eye(3)], []
-    before = None
-    for picture, person in views:
-        after = _Look.of(picture, person, intrinsics)
+    found, before = [], None
+    for picture, person in pictures:
+        after = _Look.of(picture, person)
         if before is not None:
-            turn, misfit = _turn_between(before, after)
-            turns.append(turns[-1] @ turn)
-            misfits.append(misfit)
+            found.append(_follow(before, after))
         before = after
-    rotations = torch.from_numpy(np.stack(turns))
-    cosines = (rotations.diagonal(dim1=1, dim2=2).sum(1) - 1) / 2
-    focal = float(intrinsics[0, 0]) / (2 * float(intrinsics[:2, 2].max()))
+    return found
+
+
+def camera_motion(scene: list[Corners], focal: float) -> CameraMotion:
+    """The turns of a camera whose focal length is ``focal`` longer sides, with its principal point in the middle.
+
+    Each is that with which most of the scene's corners agree (Fischler and Bolles 1981). What comes from the camera's
+    going from place to place is left out.
+    """
+    turns, misfits = [np.eye(3)], []
+    for corners in scene:
+        turn, agrees = _turn(corners, focal)
+        turns.append(turns[-1] @ turn)
+        misfits.append(np.median(_misfits(turn, corners, focal)[agrees]) if agrees.any() else np.nan)
     known = [misfit for misfit in misfits if np.isfinite(misfit)]
     return CameraMotion(
-        first_from_camera=rotations,
-        shift=float(cosines.clamp(-1, 1).acos().max()) * focal,
+        first_from_camera=torch.from_numpy(np.stack(turns)),
+        shift=float(_angles(np.stack(turns)).max()) * focal,
         misfit=float(np.median(known)) if known else float("nan"),
         unseen=len(misfits) - len(known),
     )
 
 
+def turning_costs(scene: list[Corners], focals: Float[ndarray, " k"]) -> Float[ndarray, " k"]:
+    """How badly each focal length, in longer sides, explains a camera's turns: half the log of odds against the best.
+
+    A picture moves differently in its middle and at its edges as the lens says (Hartley, "Self-calibration from
+    multiple views with a rotating camera", ECCV 1994). All corners of a pair of frames count as one.
+    """
+    middle = float(np.sqrt(focals.min() * focals.max()))
+    pairs = []
+    for earlier, later in scene[:: -(-max(1, len(scene)) // MOST_PAIRS)]:
+        agrees = _turn((earlier, later), middle)[1]
+        if agrees.any():
+            pairs.append((earlier[agrees], later[agrees]))
+    if not pairs:
+        return np.zeros(len(focals))
+    squares = np.array([[_least_square(corners, float(focal)) for corners in pairs] for focal in focals])
+    totals = squares.sum(axis=1)
+    return len(pairs) / 2 * (totals / max(totals.min(), 1e-12) - 1)
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Look:
-    """A picture made small and grey."""
+    """A picture made small and grey, and where it shows the scene."""
 
     gray: UInt8[ndarray, "h w"]
     is_scene: UInt8[ndarray, "h w"]
-    rays_from_px: Float[ndarray, "3 3"]
-    pixel: float  # the angle it covers
 
     @staticmethod
-    def of(picture: UInt8[ndarray, "h w 3"], person: Float[ndarray, "h w"], intrinsics_px: ndarray) -> "_Look":
+    def of(picture: UInt8[ndarray, "h w 3"], person: Float[ndarray, "h w"]) -> "_Look":
         scale = min(1.0, WORKING_PX / max(picture.shape))
         size = (round(picture.shape[1] * scale), round(picture.shape[0] * scale))
         gray = cv2.resize(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), size, interpolation=cv2.INTER_AREA)
         margin = np.ones((2 * (max(size) // 50) + 1,) * 2, np.uint8)
         hidden = cv2.dilate((cv2.resize(person, size) > 0.1).astype(np.uint8), margin)
-        small = np.diag([size[0] / picture.shape[1], size[1] / picture.shape[0], 1.0]) @ intrinsics_px
-        return _Look(gray=gray, is_scene=1 - hidden, rays_from_px=np.linalg.inv(small), pixel=1 / float(small[0, 0]))
+        return _Look(gray=gray, is_scene=1 - hidden)
 
-    def rays(self, corners: Float[ndarray, "n 2"]) -> Float[ndarray, "n 3"]:
-        """Unit directions in the camera's axes of corners by OpenCV, whose pixel centres are integers."""
-        rays = np.column_stack([corners + 0.5, np.ones(len(corners))]) @ self.rays_from_px.T
-        return rays / np.linalg.norm(rays, axis=1, keepdims=True)
+    def corners(self) -> Float[ndarray, "n 2"]:
+        """The best of the scene, by OpenCV's pixels."""
+        found = cv2.goodFeaturesToTrack(self.gray, MOST_CORNERS, 0.01, 8, mask=self.is_scene)
+        return np.asarray(found if np.ndim(found) else [], np.float32).reshape(-1, 2)
 
-
-def _turn_between(before: _Look, after: _Look) -> tuple[Float[ndarray, "3 3"], float]:
-    """The rotation from the later camera's axes to the earlier one's, and its misfit; NaN where nothing tells."""
-    corners = _corners(before)
-    if len(corners) < FEWEST_CORNERS:
-        return np.eye(3), float("nan")
-    side = max(before.gray.shape)
-    followed, lost = _followed(before.gray, after.gray, corners)
-    back, lost_again = _followed(after.gray, before.gray, followed)
-    is_good = ~lost & ~lost_again & (np.abs(back - corners).max(axis=1) < TOLERANCE * side)
-    earlier, later = before.rays(corners[is_good]), after.rays(followed[is_good])
-    limit = TOLERANCE * side * before.pixel
-    turn = _agreed(earlier, later, limit) if len(earlier) >= FEWEST_CORNERS else np.eye(3)
-    for _ in range(3):
-        agrees = _misfits(turn, earlier, later) < limit
-        if agrees.sum() < max(FEWEST_CORNERS, BACKGROUND * len(earlier)):
-            return np.eye(3), float("nan")
-        turn = _rotation(later[agrees].T @ earlier[agrees])
-    misfits = _misfits(turn, earlier, later)
-    return turn, float(np.median(misfits[misfits < limit])) / before.pixel / side
+    def centred(self, corners: Float[ndarray, "n 2"]) -> Float[ndarray, "n 2"]:
+        """From the middle, in longer sides."""
+        height, width = self.gray.shape
+        return (corners.astype(np.float64) + 0.5 - np.array([width, height]) / 2) / max(height, width)
 
 
-def _corners(look: _Look) -> Float[ndarray, "n 2"]:
-    corners = cv2.goodFeaturesToTrack(look.gray, MOST_CORNERS, 0.01, 8, mask=look.is_scene)
-    return np.asarray(corners if np.ndim(corners) else [], np.float32).reshape(-1, 2)
+def _follow(before: _Look, after: _Look) -> Corners:
+    corners = before.corners()
+    if len(corners):
+        found, is_lost = _moved(before.gray, after.gray, corners)
+        back, is_lost_again = _moved(after.gray, before.gray, found)
+        is_near = np.abs(back - corners).max(axis=1) < TOLERANCE * max(before.gray.shape)
+        is_good = is_near & ~is_lost & ~is_lost_again
+        if is_good.sum() >= FEWEST_CORNERS:
+            return before.centred(corners[is_good]), after.centred(found[is_good])
+    return np.zeros((0, 2)), np.zeros((0, 2))
 
 
-def _followed(
+def _moved(
     start: UInt8[ndarray, "h w"], end: UInt8[ndarray, "h w"], corners: Float[ndarray, "n 2"]
 ) -> tuple[Float[ndarray, "n 2"], Bool[ndarray, " n"]]:
     """Where the corners are in the other picture, and which were lost."""
@@ -136,13 +152,22 @@ def _followed(
     return np.asarray(found).reshape(-1, 2), np.asarray(status)[:, 0] == 0
 
 
-def _misfits(
-    turn: Float[ndarray, "3 3"], earlier: Float[ndarray, "n 3"], later: Float[ndarray, "n 3"]
-) -> Float[ndarray, " n"]:
-    return np.linalg.norm(later @ turn.T - earlier, axis=1)
+def _turn(corners: Corners, focal: float) -> tuple[Float[ndarray, "3 3"], Bool[ndarray, " n"]]:
+    """The rotation from the later camera's axes to the earlier one's, and which corners agree; none if too few do."""
+    nothing = np.eye(3), np.zeros(len(corners[0]), bool)
+    if len(corners[0]) < FEWEST_CORNERS:
+        return nothing
+    earlier, later = (_rays(each, focal) for each in corners)
+    turn = _best_of_pairs(earlier, later, TOLERANCE / focal)
+    for _ in range(3):
+        agrees = _misfits(turn, corners, focal) < TOLERANCE
+        if agrees.sum() < max(FEWEST_CORNERS, BACKGROUND * len(agrees)):
+            return nothing
+        turn = _rotation(later[agrees].T @ earlier[agrees])
+    return turn, _misfits(turn, corners, focal) < TOLERANCE
 
 
-def _agreed(earlier: Float[ndarray, "n 3"], later: Float[ndarray, "n 3"], limit: float) -> Float[ndarray, "3 3"]:
+def _best_of_pairs(earlier: Float[ndarray, "n 3"], later: Float[ndarray, "n 3"], limit: float) -> Float[ndarray, "3 3"]:
     """The rotation by two corners with which most others agree."""
     pairs = np.random.default_rng(0).integers(0, len(earlier), (TRIALS, 2))
     turns = _rotation(np.einsum("tpi,tpk->tik", later[pairs], earlier[pairs]))
@@ -155,3 +180,27 @@ def _rotation(moments: Float[ndarray, "*t 3 3"]) -> Float[ndarray, "*t 3 3"]:
     left, _, right = np.linalg.svd(moments)
     signs = np.linalg.det(left @ right)[..., None]
     return np.swapaxes((left * np.concatenate([signs**0, signs**0, signs], axis=-1)[..., None, :]) @ right, -1, -2)
+
+
+def _misfits(turn: Float[ndarray, "3 3"], corners: Corners, focal: float) -> Float[ndarray, " n"]:
+    """Distances of the earlier corners from where the turn takes the later ones, in longer sides."""
+    earlier, later = corners
+    places = _rays(later, focal) @ turn.T
+    return np.linalg.norm(places[:, :2] / places[:, 2:] * focal - earlier, axis=1)
+
+
+def _least_square(corners: Corners, focal: float) -> float:
+    """Mean square of the misfits of the best rotation."""
+    earlier, later = (_rays(each, focal) for each in corners)
+    return float(np.square(_misfits(_rotation(later.T @ earlier), corners, focal)).mean())
+
+
+def _rays(corners: Float[ndarray, "n 2"], focal: float) -> Float[ndarray, "n 3"]:
+    """Unit directions in the camera's axes."""
+    rays = np.column_stack([corners, np.full(len(corners), focal)])
+    return rays / np.linalg.norm(rays, axis=1, keepdims=True)
+
+
+def _angles(turns: Float[ndarray, "f 3 3"]) -> Float[ndarray, " f"]:
+    cosines = (np.trace(turns, axis1=1, axis2=2) - 1) / 2
+    return np.arccos(np.clip(cosines, -1, 1))

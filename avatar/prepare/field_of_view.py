@@ -1,16 +1,19 @@
-"""How wide a camera sees that nobody calibrated: as given, as its video records it, or as perspective on the person
-and what is usual tell."""
+"""How wide a camera sees that nobody calibrated: as given, as its video records it, or as its turns, perspective on
+the person and what is usual tell."""
 
 import math
 from dataclasses import dataclass
 from pathlib import Path
 
 import av
+import numpy as np
 import torch
 from av.error import FFmpegError
 from jaxtyping import Float
+from scipy.special import softmax
 from torch import Tensor
 
+from .camera_motion import Corners, turning_costs
 from .person_depth import locate
 
 NARROWEST_DEG, WIDEST_DEG = 5.0, 150.0
@@ -22,6 +25,10 @@ LONGER = 1.4
 # The longer side of a 4:3 sensor with the diagonal of 35 mm film, of which stabilisation cuts off a part.
 FILM_MM, RECORDED_SPREAD = 34.6 / 1.08, 0.08
 MOST_FRAMES = 200
+# Focal lengths that are tried, in longer sides; no estimate by a plain lens is surer than that (logarithm).
+FOCALS = np.geomspace(0.3, 5.0, 65)
+SUREST = 0.05
+TELLING = 5.0  # log of odds from which on turns tell of the lens
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,32 +87,33 @@ def estimated_field_of_view(
     points_px: Float[Tensor, "f 33 2"],
     confidences: Float[Tensor, "f 33"],
     guesses_m: Float[Tensor, "f 33 3"],
-    height: int,
-    width: int,
+    scene: list[Corners],
+    size: tuple[int, int],
 ) -> FieldOfView:
-    """The field of view at which guesses project best onto landmarks, near to what is usual.
+    """The field of view of pictures of that ``size`` (height, width), near to what is usual.
 
-    All frames together count as one, since guesses err alike in them. Raises ValueError where nobody was found.
+    It is the one at which guesses project best onto landmarks, all frames counting as one, since guesses err alike in
+    them; and which explains best how the ``scene`` of a camera that turns moves in its pictures. Raises ValueError
+    where nobody was found.
     """
     is_found = (confidences > 0).any(dim=1) & points_px.isfinite().all(-1).any(-1)
     if not bool(is_found.any()):
         raise ValueError("field of view: nobody was found in any frame; give --fov, or another video")
     rows = is_found.nonzero()[:, 0]
     rows = rows[:: -(-len(rows) // MOST_FRAMES)]
-    side = max(height, width)
-    centred = (points_px[rows].double() - torch.tensor([width / 2, height / 2])) / side
-    logs = torch.linspace(math.log(0.25), math.log(6.0), 33, dtype=torch.float64)
-    costs = [
-        locate(centred / (LONGER * float(log.exp())), confidences[rows], guesses_m[rows])[1].mean() for log in logs
-    ]
-    prior = ((logs - math.log(_share(USUAL_DEG))) / SPREAD).square() / 2
-    chances = torch.softmax(-torch.stack(costs) - prior, dim=0)
-    mean = (chances * logs).sum()
-    spread = (chances * (logs - mean).square()).sum().sqrt()
+    centred = (points_px[rows].double() - torch.tensor([size[1] / 2, size[0] / 2])) / max(size)
+    seen = (confidences[rows], guesses_m[rows])
+    by_person = [float(locate(centred / (LONGER * focal), *seen)[1].mean()) for focal in FOCALS]
+    by_turning = turning_costs(scene, FOCALS)
+    logs = np.log(FOCALS)
+    usual = ((logs - np.log(_share(USUAL_DEG))) / SPREAD) ** 2 / 2
+    chances = softmax(-np.array(by_person) - by_turning - usual)
+    mean = float(chances @ logs)
+    turns = "its turns, " if by_turning.max() > TELLING else ""
     return FieldOfView(
-        degrees=_degrees(float(mean.exp())),
-        spread=float(spread),
-        source="perspective on the person, and what is usual",
+        degrees=_degrees(math.exp(mean)),
+        spread=math.hypot(SUREST, float(np.sqrt(chances @ (logs - mean) ** 2))),
+        source=f"{turns}perspective on the person, and what is usual",
     )
 
 

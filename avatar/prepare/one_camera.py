@@ -5,21 +5,22 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float
 from numpy import ndarray
 
 from avatar.capture.calibration import Calibration
 from avatar.structs import Camera
 
-from .camera_motion import MISFIT, CameraMotion, camera_motion
+from .camera_motion import MISFIT, CameraMotion, Corners, Picture, camera_motion, follow_scene
 from .field_of_view import USUAL_DEG, FieldOfView, estimated_field_of_view, recorded_field_of_view
+from .footage import Counted
 from .match import folder_name
 from .monocular import MonocularConfig, Placement, place_person
 from .skeleton import SWAP_GROUPS
 from .solve import Rig, Seen
 from .sources import Source
 from .stages import View, Work, camera_facts
-from .stored import key_of, stored
+from .stored import Arrays, key_of, stored
 
 
 def uncalibrated(source: Source) -> Calibration:
@@ -35,15 +36,14 @@ def uncalibrated(source: Source) -> Calibration:
     return replace(found, name=folder_name(found))
 
 
-def find_lens(view: View, config: MonocularConfig) -> tuple[View, tuple[str, ...]]:
+def find_lens(work: Work, view: View, config: MonocularConfig) -> tuple[View, tuple[str, ...]]:
     """An uncalibrated camera with the lens that is given, recorded or estimated, and what to say of it."""
     height, width = view.footage.size
-    people = {name: torch.from_numpy(view.people[name]) for name in ("points_px", "confidences", "guesses_m")}
     if config.fov_degrees is not None:
         found = FieldOfView(degrees=config.fov_degrees, spread=0.0, source="given")
     else:
         recorded = recorded_field_of_view(view.source.path) if view.source.rate_hz is None else None
-        found = recorded or estimated_field_of_view(**people, height=height, width=width)
+        found = recorded or _estimated(work, view)
     lens = replace(view.calibration, intrinsics_px=_intrinsics_px(found, height, width))
     low, high = found.range_degrees
     note = (
@@ -60,7 +60,8 @@ def place_camera(work: Work, view: View, camera: Camera, seen: Seen, rate_hz: fl
 
     def place() -> Rig:
         one = (seen.points_px[:, 0], seen.confidences[:, 0], seen.guesses_m[:, 0])
-        motion = camera_motion(_pictures(view), torch.from_numpy(view.calibration.intrinsics_px))
+        focal = float(camera.intrinsics_px[0, 0]) / max(camera.height, camera.width)
+        motion = camera_motion(_scene(work, view), focal)
         return _rig(place_person(camera, *one, rate_hz, config), motion, config)
 
     rig = Rig.of(stored(work.path("cameras", "cameras"), key, lambda: place().arrays()))
@@ -97,8 +98,30 @@ def _notes(placement: Placement, motion: CameraMotion, config: MonocularConfig) 
         yield "the scene behind the person shows too little to tell whether the camera moves."
 
 
-def _pictures(view: View) -> Iterator[tuple[UInt8[ndarray, "h w 3"], Float[ndarray, "h w"]]]:
+def _estimated(work: Work, view: View) -> FieldOfView:
+    points_px, confidences, guesses_m = (
+        torch.from_numpy(view.people[name]) for name in ("points_px", "confidences", "guesses_m")
+    )
+    return estimated_field_of_view(points_px, confidences, guesses_m, _scene(work, view), view.footage.size)
+
+
+def _scene(work: Work, view: View) -> list[Corners]:
+    """The scene behind the person, followed once."""
+    tell = work.counting("cameras", 0, len(view.footage.times_s), view.calibration.name)
+
+    def follow() -> Arrays:
+        found = [(np.zeros((0, 2)), np.zeros((0, 2))), *follow_scene(_pictures(view, tell))]
+        earlier, later = (np.concatenate(each) for each in zip(*found, strict=True))
+        return {"earlier": earlier, "later": later, "ends": np.cumsum([len(each) for each, _ in found])}
+
+    kept = stored(work.path("cameras", "scene"), key_of("scene", view.facts), follow)
+    parts = (np.split(kept[name], kept["ends"][:-1])[1:] for name in ("earlier", "later"))
+    return list(zip(*parts, strict=True))
+
+
+def _pictures(view: View, tell: Counted) -> Iterator[Picture]:
     for row, frame in enumerate(view.source.frames()):
+        tell(row + 1)
         person = int(view.person[row])
         nobody = np.zeros(view.footage.size, np.float32)
         yield frame.picture, nobody if person < 0 else view.sightings.mask(person, view.footage.size)

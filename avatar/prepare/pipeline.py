@@ -166,7 +166,7 @@ def _views(
     if one.num_people > 1:
         noticed.append(f"{one.num_people} people were found; if the largest is not the one, choose with --person.")
     if config.calibration is None:
-        views[0], of_lens = find_lens(views[0], config.one_camera)
+        views[0], of_lens = find_lens(work, views[0], config.one_camera)
         noticed += of_lens
     return views, noticed
 

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 import torch
 
-from avatar.prepare.camera_motion import CameraMotion, camera_motion
+from avatar.prepare.camera_motion import CameraMotion, Corners, camera_motion, follow_scene, turning_costs
 
 HEIGHT, WIDTH, FOCAL_PX = 180, 240, 220.0
+FOCAL = FOCAL_PX / WIDTH
 INTRINSICS = torch.tensor([[FOCAL_PX, 0, WIDTH / 2], [0, FOCAL_PX, HEIGHT / 2], [0, 0, 1]])
 
 
@@ -18,8 +19,8 @@ def turn(right: float, down: float, roll: float) -> np.ndarray:
     return cv2.Rodrigues(np.radians([down, right, roll]))[0]
 
 
-def filmed(turns: list[np.ndarray], scene: np.ndarray | None = None) -> CameraMotion:
-    """What is found of a camera with these turns before a far scene, and a person who walks through it."""
+def filmed(turns: list[np.ndarray], scene: np.ndarray | None = None) -> list[Corners]:
+    """What is followed by a camera with these turns before a far scene, and a person who walks through it."""
 
     def views() -> Iterator[tuple[np.ndarray, np.ndarray]]:
         for step, rotation in enumerate(turns):
@@ -37,7 +38,7 @@ def filmed(turns: list[np.ndarray], scene: np.ndarray | None = None) -> CameraMo
     walking = cv2.resize(rng.integers(0, 255, (45, 60, 3), np.uint8), (WIDTH, HEIGHT))
     narrow = INTRINSICS.double().numpy() - np.array([[0, 0, 0.5], [0, 0, 0.5], [0, 0, 0]])
     wide = np.array([[FOCAL_PX, 0, 239.5], [0, FOCAL_PX, 179.5], [0, 0, 1]])
-    return camera_motion(views(), INTRINSICS)
+    return follow_scene(views())
 
 
 def errors_deg(found: CameraMotion, turns: list[np.ndarray]) -> np.ndarray:
@@ -46,7 +47,7 @@ def errors_deg(found: CameraMotion, turns: list[np.ndarray]) -> np.ndarray:
 
 
 def test_a_camera_that_stands_still() -> None:
-    found = filmed([np.eye(3)] * 6)
+    found = camera_motion(filmed([np.eye(3)] * 6), FOCAL)
     assert not found.is_moving
     assert found.unseen == 0
     assert found.misfit < 1e-4
@@ -55,22 +56,34 @@ def test_a_camera_that_stands_still() -> None:
 
 def test_a_pan_is_found() -> None:
     turns = [turn(1.5 * step, 0.5 * step, -0.3 * step) for step in range(10)]
-    found = filmed(turns)
+    scene = filmed(turns)
+    found = camera_motion(scene, FOCAL)
     assert found.is_moving
     assert errors_deg(found, turns).max() < 0.1
     angle = np.radians(np.linalg.norm([13.5, 4.5, 2.7]))
-    assert found.shift == pytest.approx(angle * FOCAL_PX / WIDTH, rel=0.01)
+    assert found.shift == pytest.approx(angle * FOCAL, rel=0.01)
 
 
 def test_a_scene_without_features_tells_nothing() -> None:
-    found = filmed([turn(step, 0, 0) for step in range(4)], np.zeros((360, 480), np.uint8))
+    scene = filmed([turn(step, 0, 0) for step in range(4)], np.zeros((360, 480), np.uint8))
+    found = camera_motion(scene, FOCAL)
     assert found.unseen == 3
     assert np.isnan(found.misfit)
     assert not found.is_moving
+    assert turning_costs(scene, np.array([0.5, 1.0])).tolist() == [0, 0]
 
 
 def test_a_scene_that_does_not_turn_as_a_whole_is_not_believed() -> None:
     rng = np.random.default_rng(0)
     pictures = [cv2.resize(rng.integers(0, 255, (45, 60, 3), np.uint8), (WIDTH, HEIGHT)) for _ in range(3)]
-    found = camera_motion(((each, np.zeros((HEIGHT, WIDTH), np.float32)) for each in pictures), INTRINSICS)
+    found = camera_motion(follow_scene((each, np.zeros((HEIGHT, WIDTH), np.float32)) for each in pictures), FOCAL)
     assert found.unseen == 2
+
+
+def test_turns_tell_of_the_lens_and_rest_does_not() -> None:
+    focals = FOCAL * np.array([0.8, 0.95, 1.0, 1.05, 1.25])
+    turns = [turn(1.5 * step, 0.5 * step, 0) for step in range(10)]
+    costs = turning_costs(filmed(turns), focals)
+    assert costs.argmin() == 2
+    assert costs[[0, 4]].min() > 8
+    assert turning_costs(filmed([np.eye(3)] * 10), focals).max() < 0.5

@@ -32,7 +32,7 @@ def test_perspective_tells_within_what_is_stated(degrees: float, distance: float
     """Two deviations hold it, and it lies on the right side of what is usual."""
     view, points = camera(degrees, distance=distance), swinging(20)
     pixels, guesses = seen(points, view), like_a_network(points, view)
-    found = estimated_field_of_view(pixels, torch.ones(20, 33), guesses, view.height, view.width)
+    found = estimated_field_of_view(pixels, torch.ones(20, 33), guesses, [], (view.height, view.width))
     known = math.tan(math.radians(found.degrees) / 2) / math.tan(math.radians(degrees) / 2)
     assert abs(math.log(known)) < 2 * found.spread
     assert found.spread < 0.3, "no wider than what is usual"
@@ -46,15 +46,33 @@ def test_near_people_tell_more() -> None:
     for distance in (1.5, 3.0, 30.0):
         view = camera(58.0, distance=distance)
         guesses = like_a_network(points, view)
-        spreads.append(estimated_field_of_view(seen(points, view, 0.0), torch.ones(20, 33), guesses, 1280, 720).spread)
+        spreads.append(
+            estimated_field_of_view(seen(points, view, 0.0), torch.ones(20, 33), guesses, [], (1280, 720)).spread
+        )
     assert spreads[0] < spreads[1] < spreads[2]
     assert spreads[2] == pytest.approx(0.3, rel=0.1), "far away there is no perspective: what is usual stays"
+
+
+def test_a_camera_that_turns_tells_its_lens() -> None:
+    """Corners of a far scene move by the lens, so half of what guesses say does not matter."""
+    view, points, focal = camera(45.0), swinging(20), 0.5 / math.tan(math.radians(45) / 2)
+    corners = np.random.default_rng(0).uniform(-0.28, 0.28, (60, 2))
+    angle = math.radians(2)
+    x, y, z = corners[:, 0], corners[:, 1], focal
+    x, z = x * math.cos(angle) - z * math.sin(angle), x * math.sin(angle) + z * math.cos(angle)
+    noise = np.random.default_rng(1).normal(0, 1e-4, (60, 2))
+    scene = [(corners, np.column_stack([x / z, y / z]) * focal + noise)] * 40
+    pixels, guesses = seen(points, view), like_a_network(points, view)
+    found = estimated_field_of_view(pixels, torch.ones(20, 33), guesses, scene, (view.height, view.width))
+    assert found.degrees == pytest.approx(45, abs=2)
+    assert found.spread < 0.1
+    assert found.source.startswith("its turns, ")
 
 
 def test_nobody_says_nothing() -> None:
     nobody = torch.full((3, 33, 2), torch.nan)
     with pytest.raises(ValueError, match="nobody was found in any frame; give --fov"):
-        estimated_field_of_view(nobody, torch.zeros(3, 33), torch.full((3, 33, 3), torch.nan), 100, 100)
+        estimated_field_of_view(nobody, torch.zeros(3, 33), torch.full((3, 33, 3), torch.nan), [], (100, 100))
 
 
 def video(path: Path, tags: dict[str, str]) -> Path:
