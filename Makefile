@@ -6,10 +6,12 @@ TORCH ?= torch==2.13.0
 BIN := $(VENV)/bin
 GPU_PYTHON ?= $(BIN)/python
 RUN ?= runs/demo
+REAL ?= runs/demo-real
 SECONDS_TO_FIT ?= 60
+SECONDS_TO_FIT_REAL ?= 300
 export OMP_WAIT_POLICY = PASSIVE
 
-.PHONY: demo test check install viewer node-tools sanitize cross-check gpu-check clean
+.PHONY: demo demo-real test check install viewer node-tools sanitize cross-check gpu-check clean
 
 install: $(VENV)/.installed
 
@@ -24,6 +26,23 @@ demo: install
 	$(BIN)/avatar evaluate --run $(RUN) --capture data/samples/dancer --split test_novel_view --json $(RUN)/test_novel_view.json
 	$(BIN)/avatar evaluate --run $(RUN) --capture data/samples/dancer --split test_novel_pose --json $(RUN)/test_novel_pose.json
 	@echo "Open $(RUN)/report/index.html"
+
+# The same from raw videos of a man by four calibrated cameras, the demo of Pose2Sim, of which 51 MB are fetched once.
+REAL_VIDEOS = $(shell $(BIN)/python -c "from avatar.assets import demo_path; print(demo_path())")
+demo-real: $(VENV)/.pose
+	$(BIN)/avatar assets fetch pose
+	$(BIN)/avatar assets fetch pose2sim-demo
+	$(BIN)/avatar prepare --videos "$(REAL_VIDEOS)/videos" --calibration "$(REAL_VIDEOS)/Calib.qca.txt" \
+		--boards "$(REAL_VIDEOS)/boards" --board checkerboard:4x7:60 --rate 30 --max-height 960 --out $(REAL)/capture
+	$(BIN)/avatar fit hybrid --refine --capture $(REAL)/capture --run $(REAL)/run --budget-seconds $(SECONDS_TO_FIT_REAL) --overwrite
+	$(BIN)/avatar evaluate --run $(REAL)/run --capture $(REAL)/capture --split test_novel_time
+	$(BIN)/avatar evaluate --run $(REAL)/run --capture $(REAL)/capture --split test_novel_view
+	$(BIN)/avatar render --run $(REAL)/run --out $(REAL)/orbit.mp4
+	@echo "Open $(REAL)/capture/report/index.html on the capture, $(REAL)/run/report/index.html on the avatar; $(REAL)/orbit.mp4 shows it"
+
+$(VENV)/.pose: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --editable ".[pose]"
+	touch $@
 
 check: install
 	$(BIN)/ruff check .

@@ -6,7 +6,8 @@ from pathlib import Path
 from rich.progress import Progress, TaskID
 from tyro.conf import FlagCreatePairsOff
 
-from avatar.prepare import Findings, MonocularConfig, PrepareConfig, Refine, open_folder, prepare
+from avatar.prepare import BoardPictures, Findings, MonocularConfig, PrepareConfig, Refine, open_folder, prepare
+from avatar.prepare.boards import parse_board
 
 from .console import progress, say
 from .parse import time_steps
@@ -16,7 +17,10 @@ STAGES = {
     "landmarks": "landmarks",
     "clocks": "clocks",
     "cameras": "cameras",
+    "lenses": "lenses",
+    "boards": "boards",
     "pictures": "pictures and masks",
+    "outlines": "cameras by outlines",
     "body": "body",
     "report": "report",
 }
@@ -49,6 +53,8 @@ class PrepareCommand:
         max_height: rows of the pictures that are written; larger ones are scaled down, and fits are quicker.
         refine_cameras: move the cameras by the landmarks: auto, where they are plainly wrong; always; never.
         person: whom to follow of several people: 2 for the second largest, or who is at a point, camera:picture:x,y.
+        boards: a folder of pictures, or a video, of a board for each camera, to check the calibration with.
+        board: what board it is, see avatar calibrate.
         overwrite: delete what was prepared in the folder, and begin anew.
     """
 
@@ -65,6 +71,8 @@ class PrepareCommand:
     max_height: int | None = None
     refine_cameras: Refine = "auto"
     person: str = "1"
+    boards: Path | None = None
+    board: str | None = None
     overwrite: FlagCreatePairsOff[bool] = False
 
 
@@ -83,9 +91,17 @@ def run(config: PrepareCommand) -> None:
         person=config.person,
         one_camera=MonocularConfig(fov_degrees=config.fov, height_m=config.height),
     )
+    boards = None
+    if config.boards is not None:
+        if config.board is None:
+            raise ValueError(f"--boards {config.boards}: expected --board with it, such as checkerboard:7x4:60")
+        boards = BoardPictures(folder=config.boards, board=parse_board(config.board))
+    boards = (
+        BoardPictures(folder=config.boards, board=parse_board(config.board)) if config.boards and config.board else None
+    )
     open_folder(config.out, config.videos, overwrite=config.overwrite)
     with progress() as bar:
-        findings = prepare(what, config.out, notify=_Shown(bar))
+        findings = prepare(what, config.out, notify=_Shown(bar), boards=boards)
     _say(findings, config.out)
 
 

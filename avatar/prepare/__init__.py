@@ -1,5 +1,6 @@
 """From synchronised videos and their calibration to what a body is fitted to: landmarks, masks and cameras."""
 
+from .board_notes import BoardPictures
 from .body_fit import BodyFitConfig, fit_body
 from .bundle import Bundle, BundleConfig, refine_cameras
 from .camera_motion import CameraMotion, camera_motion, follow_scene
@@ -15,6 +16,7 @@ from .masks import CleanPlate, Foreground, MaskConfig, clean_plate, foreground
 from .monocular import MonocularConfig, Placement, place_person
 from .observations import CameraFindings, Findings, FittedBody, MaskLoader, Observations
 from .one_person import OnePerson, PersonAt, follow_one, wanted_person
+from .outline_cameras import OutlineConfig, cameras_by_outlines
 from .people import PeopleConfig, find_people
 from .pipeline import PrepareConfig, prepare
 from .region import Region
@@ -29,6 +31,7 @@ from .undistort import Undistorter
 from .video import VideoConfig, VideoFrame, read_video, synchronised_frames
 
 __all__ = [
+    "BoardPictures",
     "BodyFitConfig",
     "BoneLength",
     "Bundle",
@@ -53,6 +56,7 @@ __all__ = [
     "MotionSignal",
     "Observations",
     "OnePerson",
+    "OutlineConfig",
     "PeopleConfig",
     "PeopleFilmed",
     "PeopleSeen",
@@ -70,6 +74,7 @@ __all__ = [
     "VideoFrame",
     "bone_lengths",
     "camera_motion",
+    "cameras_by_outlines",
     "check_edges",
     "clean_plate",
     "doubt_distortion",

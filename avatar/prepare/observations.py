@@ -1,7 +1,7 @@
 """What is known of a person before a body is fitted, and what is found out on the way."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 
 from jaxtyping import Bool, Float
 from numpy import ndarray
@@ -53,6 +53,17 @@ class Observations:
     def is_monocular(self) -> bool:
         """Whether depth is known from one camera's guess alone."""
         return len(self.cameras) == 1
+
+    def every(self, stride: int) -> "Observations":
+        """Every so many time steps."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        kept = {name: value[::stride] for name, value in values.items() if isinstance(value, Tensor)}
+        return replace(
+            self,
+            **kept,
+            frame_rate_hz=self.frame_rate_hz / stride,
+            load_mask=lambda frame_id, camera_id: self.load_mask(stride * frame_id, camera_id),
+        )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

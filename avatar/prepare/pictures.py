@@ -19,12 +19,13 @@ from .masks import CleanPlate, MaskConfig, clean_plate, foreground
 from .sightings import Sightings
 from .sources import Source
 from .stored import Arrays
+from .straight_edges import EdgeCheck, check_edges
 from .undistort import Undistorter
 from .video import VideoFrame
 
 SoftMask = Float[ndarray, "h w"]
 
-PLATE_PICTURES = 30
+PLATE_PICTURES, LENS_PICTURES = 30, 15
 MOVING = 0.1  # unrest from which a plate is not used
 
 
@@ -96,6 +97,18 @@ def write_pictures(shot: Shot, folder: Path, config: MaskConfig, on_frame: Count
     return {"disagreements": disagreements, "unrest": np.array(plate.unrest)}
 
 
+def check_lens(shot: Shot) -> EdgeCheck:
+    """What straight edges of the scene say of the video's lens; nothing where the scene does not rest."""
+    places = _spread_places(shot, LENS_PICTURES)
+    pictures, people = [], []
+    for frame, place in zip(chosen_frames(shot.source, set(shot.frame_ids[places].tolist())), places, strict=True):
+        everybody = np.flatnonzero(shot.sightings.pictures == place).tolist()
+        pictures.append(frame.picture)
+        people.append(shot.soft_mask(everybody, frame.picture.shape[:2]))
+    plate = clean_plate(pictures, people)
+    return check_edges(plate.picture, shot.calibration, plate.is_known & (plate.unrest <= MOVING))
+
+
 def are_written(shot: Shot, folder: Path) -> bool:
     """Whether all pictures and masks of the camera are there."""
     return all(
@@ -132,10 +145,16 @@ class _Straightener:
 
 def _plate(shot: Shot, straighten: _Straightener, config: MaskConfig) -> CleanPlate:
     """The scene without people, of frames all over the video."""
-    places = np.linspace(0, len(shot.frame_ids) - 1, min(PLATE_PICTURES, len(shot.frame_ids))).round().astype(int)
+    places = _spread_places(shot, PLATE_PICTURES)
     pictures, people = [], []
     for frame in chosen_frames(shot.source, set(shot.frame_ids[places].tolist())):
         picture, person, others = straighten(frame)
         pictures.append(picture)
         people.append(person if others is None else np.maximum(person, others))
     return clean_plate(pictures, people, config)
+
+
+def _spread_places(shot: Shot, most: int) -> Int[ndarray, " n"]:
+    """So many frames, or all, evenly spread."""
+    count = len(shot.frame_ids)
+    return np.linspace(0, count - 1, min(most, count)).round().astype(int)

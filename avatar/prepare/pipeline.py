@@ -15,6 +15,7 @@ from avatar.captures import open_capture
 from avatar.structs import Camera
 
 from .advice import advise
+from .board_notes import BoardPictures, board_notes
 from .body_fit import fit_body
 from .capture_files import write_prepared
 from .findings_file import write_findings
@@ -27,6 +28,7 @@ from .one_camera import find_lens, place_camera, uncalibrated
 from .one_person import wanted_person
 from .pictures import Shot
 from .report import write_report
+from .settle import settle_cameras
 from .solve import Refine, Rig
 from .sources import Source, find_sources
 from .stages import (
@@ -36,6 +38,7 @@ from .stages import (
     Told,
     View,
     Work,
+    check_lenses,
     choose_person,
     find_everybody,
     fit_person,
@@ -109,11 +112,12 @@ def prepare(
     notify: Notify = lambda stage, done, total, detail: None,
     make_landmarker: Callable[[LandmarkConfig], Landmarker] = Landmarker,
     fit: Fit = _fit_body,
+    boards: BoardPictures | None = None,
 ) -> Findings:
     """Write the capture of the person in ``config.videos`` to ``folder``; gives what was found out on the way.
 
     Stopped at any moment, the same call goes on where it was; with another config, from the first stage that changes.
-    Raises ValueError, FileNotFoundError or ImportError that say what to do.
+    ``boards`` are asked about the calibration. Raises ValueError, FileNotFoundError or ImportError that say what to do.
     """
     work, name = Work(folder=folder, notify=notify), folder.resolve().name
     views, noticed = _views(work, config, make_landmarker)
@@ -126,6 +130,7 @@ def prepare(
         rig = place_camera(work, views[0], cameras[0], seen, timeline.rate_hz, config.one_camera)
     seen, cameras = rig.corrected(seen), rig.cameras(cameras)
     shots = [_shot(view, cameras[i], timeline.rows[:, i]) for i, view in enumerate(views)]
+    of_lenses = [*check_lenses(work, shots), *_of_boards(work, config, boards)]
     written = write_shots(work, shots, MaskConfig())
     observations = Observations(
         cameras=cameras,
@@ -138,12 +143,13 @@ def prepare(
         load_mask=mask_loader(folder, cameras, shots),
         height_m=config.one_camera.height_m if len(cameras) == 1 else None,
     )
+    rig, observations = settle_cameras(work, rig, seen, observations, written, fit)
     fitted = fit_person(work, observations, written, fit)
     exists = np.stack([shot.has_person for shot in shots], axis=1)
-    write_prepared(folder, name, cameras, fitted, timeline.rate_hz, exists)
-    told = _camera_findings(views, shots, timeline, rig, written)
+    write_prepared(folder, name, observations.cameras, fitted, timeline.rate_hz, exists)
+    told = _camera_findings(views, shots, timeline, replace(rig, doubts=(*rig.doubts, *of_lenses)), written)
     findings = _findings(name, told, timeline, rig, written, fitted)
-    warnings = advise(findings, [camera.height for camera in cameras], noticed)
+    warnings = advise(findings, [camera.height for camera in cameras], [*noticed, *_of_all(of_lenses, shots)])
     findings = replace(findings, warnings=warnings)
     write_findings(folder / FOLDER / FINDINGS, findings)
     notify("report", 0, 1, "")
@@ -169,6 +175,16 @@ def _views(
         views[0], of_lens = find_lens(work, views[0], config.one_camera)
         noticed += of_lens
     return views, noticed
+
+
+def _of_boards(work: Work, config: PrepareConfig, boards: BoardPictures | None) -> Sequence[str]:
+    """What boards say of the calibration, before it is brought to the videos."""
+    return board_notes(work, boards, [lens for _, lens in _cameras_of(config)[0]]) if boards else ()
+
+
+def _of_all(sentences: Sequence[str], shots: Sequence[Shot]) -> list[str]:
+    """Those that are not of one camera, which are among its notes."""
+    return [text for text in sentences if not text.startswith(tuple(f"{shot.name}: " for shot in shots))]
 
 
 def _cameras_of(config: PrepareConfig) -> tuple[list[tuple[Source, Calibration]], tuple[str, ...]]:

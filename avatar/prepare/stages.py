@@ -23,11 +23,12 @@ from .masks import MaskConfig
 from .observations import FittedBody, MaskLoader, Observations
 from .one_person import OnePerson, PersonAt, follow_one, people_seen
 from .people import find_people
-from .pictures import Shot, are_written, write_pictures
+from .pictures import Shot, are_written, check_lens, write_pictures
 from .sightings import Sightings
 from .solve import Refine, Rig, Seen, solve_rig
 from .sources import Source
 from .stored import KEY, Arrays, key_of, read_stored, stored
+from .straight_edges import EdgeCheck, doubt_distortion
 from .timeline import Timeline, compare_clocks, rows_of, shift_frames, slowest_hz
 from .undistort import Undistorter
 
@@ -204,6 +205,19 @@ def solve_cameras(work: Work, cameras: Sequence[Camera], seen: Seen, refine: Ref
     rig = Rig.of(stored(work.path("cameras", "cameras"), key, lambda: solve_rig(cameras, seen, refine, where).arrays()))
     work.notify("cameras", 1, 1, "moved by the landmarks" if rig.is_refined else "as calibrated")
     return rig
+
+
+def check_lenses(work: Work, shots: Sequence[Shot]) -> list[str]:
+    """What straight edges of the scene say of the calibration's distortion, a sentence for each doubt."""
+    checks = []
+    for i, shot in enumerate(shots):
+        lens = shot.calibration
+        seen = shot.source.fingerprint(), shot.sightings.soft_masks, shot.sightings.regions, shot.frame_ids
+        key = key_of("lenses", *seen, lens.intrinsics_px, lens.distortion, lens.is_fisheye)
+        kept = stored(work.path("lenses", shot.name), key, lambda s=shot: {"edges": check_lens(s).array()})
+        checks.append(EdgeCheck.of(shot.name, kept["edges"]))
+        work.notify("lenses", i + 1, len(shots), shot.name)
+    return doubt_distortion(checks)
 
 
 def write_shots(work: Work, shots: Sequence[Shot], config: MaskConfig) -> list[Arrays]:

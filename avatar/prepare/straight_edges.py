@@ -21,7 +21,7 @@ BLUR_PX = 1.5  # sharper edges seem to lie nearer to whole pixels than they do
 MIN_SLOPE = 2.0  # levels a pixel across an edge
 MIN_SHARE = 0.7  # of an edge that is that steep
 MARGIN_PX = 12  # between an edge and what is not seen of the scene
-FEWEST_EDGES = 12
+FEWEST_EDGES = 16
 SURELY = 5.0  # standard deviations; edges of a real room reached 4.1 by chance
 VISIBLE = 1e-3  # share of the picture's larger side that a wrong distortion moves some pixel by
 BEND = 0.01  # of k1, for the derivative
@@ -59,6 +59,24 @@ class EdgeCheck:
     radial: Amount
     share_moves: float
     radial_moves: float
+
+    def array(self) -> Float[ndarray, "7"]:
+        """The figures, in order."""
+        amounts = (self.share.value, self.share.deviation, self.radial.value, self.radial.deviation)
+        return np.array([self.num_edges, *amounts, self.share_moves, self.radial_moves])
+
+    @staticmethod
+    def of(camera: str, array: Float[ndarray, "7"]) -> "EdgeCheck":
+        """The inverse of ``array``."""
+        num_edges, share, share_deviation, radial, radial_deviation, share_moves, radial_moves = array.tolist()
+        return EdgeCheck(
+            camera=camera,
+            num_edges=int(num_edges),
+            share=Amount(value=share, deviation=share_deviation),
+            radial=Amount(value=radial, deviation=radial_deviation),
+            share_moves=share_moves,
+            radial_moves=radial_moves,
+        )
 
 
 UNKNOWN: Final = Amount(value=float("nan"), deviation=float("nan"))
@@ -131,7 +149,7 @@ def find_edges(
     lengths = np.hypot(segments[:, 2] - segments[:, 0], segments[:, 3] - segments[:, 1])
     is_usable, edges = _usable(picture, is_known), []
     smooth = cv2.GaussianBlur(grey.astype(np.float32), (0, 0), BLUR_PX)
-    for segment in segments[lengths >= MIN_LENGTH * max(grey.shape)]:
+    for segment in segments[lengths >= max(MIN_LENGTH * max(grey.shape), 4 * CORNER_PX)]:
         points = _along(smooth, segment)
         columns, rows = np.clip(points.round().astype(int), 0, np.array(grey.shape[::-1]) - 1).T
         if len(points) > 2 and is_usable[rows, columns].all():

@@ -8,6 +8,7 @@ from .check import CameraCheck, LensFault, check_calibration, check_views
 from .detect import BoardView, find_board
 from .film import BoardFilm, FilmConfig, see_boards
 from .lens_fit import LensFit, fit_lens
+from .one_lens import one_lens
 from .rig_fit import Link, RigFit, fit_rig
 
 __all__ = [
@@ -36,6 +37,7 @@ __all__ = [
     "floor_rig",
     "lens_warnings",
     "moved_rig",
+    "one_lens",
     "parse_board",
     "rig_warnings",
     "see_boards",
