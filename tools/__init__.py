@@ -13,8 +13,8 @@ import avatar
 from .console import console, errors, errors_in_a_line, log_to
 
 VERBS: Final = {
-    "calibrate": "calibrate cameras, or check a calibration, with films of a ChArUco board or checkerboard",
     "prepare": "make a capture of raw synchronised videos and their calibration; goes on where it was stopped",
+    "calibrate": "calibrate cameras, or check a calibration, with films of a ChArUco board or checkerboard",
     "fit": "make an avatar from a capture; takes up again what was stopped",
     "meta-learn": "make a prior from dense captures, with which one to four cameras are enough",
     "sweep": "make and measure avatars of many captures, here or on many machines; one table at the end",

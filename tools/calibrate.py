@@ -6,6 +6,8 @@ from pathlib import Path
 
 from tyro.conf import FlagCreatePairsOff
 
+from avatar.atomic import replacing
+from avatar.capture.calibration import Calibration
 from avatar.capture.camera_files import read_calibrations
 from avatar.prepare.boards import (
     Board,
@@ -13,8 +15,13 @@ from avatar.prepare.boards import (
     FilmConfig,
     LensFit,
     RigFit,
+    board_svg,
     calibrate_rig,
+    check_rig,
     check_views,
+    diverse_views,
+    draw_lenses,
+    draw_rig,
     fit_lenses,
     floor_rig,
     lens_warnings,
@@ -29,6 +36,8 @@ from avatar.prepare.sources import Source, find_sources
 
 from .calibration_table import print_lenses, print_rig
 from .console import progress, say
+
+NEAR_S = 0.5  # the board on the floor is looked for so near to the moment that was named
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +60,7 @@ class CalibrateCommand:
         floor_s: when the board lies on the floor, seconds of the videos or number of the pictures; it becomes the
             origin of the world.
         rate: pictures of each video to look at, a second.
+        print_board: write the board as an SVG of its true size, for print.
     """
 
     board: str
@@ -62,11 +72,15 @@ class CalibrateCommand:
     fisheye: FlagCreatePairsOff[bool] = False
     floor_s: float | None = None
     rate: float = 2.0
+    print_board: Path | None = None
 
 
 def run(config: CalibrateCommand) -> None:
     """Calibrate, or check."""
     board = parse_board(config.board)
+    if config.print_board is not None:
+        _print(config.print_board, board)
+        return
     if config.videos is None and config.intrinsics is None:
         raise ValueError("give --videos of synchronised cameras, or --intrinsics of each by itself, or both")
     if config.check is None and config.out is None:
@@ -77,6 +91,14 @@ def run(config: CalibrateCommand) -> None:
         _calibrate(config.out, config, board)
 
 
+def _print(path: Path, board: Board) -> None:
+    if path.suffix != ".svg":
+        raise ValueError(f"--print-board {path}: expected a name that ends in .svg")
+    with replacing(path) as temporary:
+        temporary.write_text(board_svg(board), "utf-8")
+    say(f"Wrote {path}: print it at its true size, glue it to something flat, and measure a square")
+
+
 def _calibrate(out: Path, config: CalibrateCommand, board: Board) -> None:
     if out.suffix not in (".json", ".toml"):
         raise ValueError(f"--out {out}: expected a name that ends in .json or .toml")
@@ -85,8 +107,10 @@ def _calibrate(out: Path, config: CalibrateCommand, board: Board) -> None:
     lenses = fit_lenses(own or films or [], board, is_fisheye=config.fisheye)
     print_lenses(lenses)
     warnings = [warning for lens in lenses for warning in lens_warnings(lens, board)]
+    picture = out.with_suffix(".png")
     if films is None:
         write_calibrations([lens.camera for lens in lenses], out)
+        draw_lenses(picture, lenses, board)
         where = "only lenses: every camera stands at the origin"
     else:
         rig = calibrate_rig(_in_order(lenses, films), films, board)
@@ -94,9 +118,10 @@ def _calibrate(out: Path, config: CalibrateCommand, board: Board) -> None:
         print_rig(rig)
         warnings += rig_warnings(rig)
         write_calibrations(rig.cameras, out)
+        draw_rig(picture, rig)
     for warning in warnings:
         say(warning)
-    say(f"Wrote {out}: {where}")
+    say(f"Wrote {out} and {picture}: {where}")
 
 
 def _placed(rig: RigFit, films: Sequence[BoardFilm], board: Board, floor_s: float | None) -> tuple[RigFit, str]:
@@ -105,6 +130,8 @@ def _placed(rig: RigFit, films: Sequence[BoardFilm], board: Board, floor_s: floa
         return upright_rig(rig, board), "z is up by the cameras, and 0 at the lowest corner of the board that was seen"
     times_s = {view.moment: time for film in films for view, time in zip(film.views, film.times_s, strict=True)}
     nearest = min(times_s, key=lambda moment: abs(times_s[moment] - floor_s))
+    if abs(times_s[nearest] - floor_s) > NEAR_S:
+        raise ValueError(f"--floor-s {floor_s:g}: no camera saw the board then; the next is at {times_s[nearest]:.2f}")
     return floor_rig(rig, nearest, board), f"the floor is the board at {times_s[nearest]:.2f}, its middle the origin"
 
 
@@ -141,15 +168,25 @@ def _seen(sources: Sequence[Source], board: Board, rate: float) -> list[BoardFil
 
 
 def _check(path: Path, config: CalibrateCommand, board: Board) -> None:
-    folder = config.intrinsics or config.videos
     calibrations = read_calibrations(path, config.unit_m)
-    if folder is None:
-        return
-    films = {film.name: film for film in _seen_alone(folder, board, config.rate)}
-    pairs = match_cameras([Source(name=name, path=folder) for name in films], calibrations)
-    for warning in pairs.warnings:
-        say(warning)
-    for source, calibration in pairs.pairs:
-        film = films[source.name]
-        for sentence in check_views(calibration, film.size, film.views, board).sentences:
+    together = _seen_together(config.videos, board, config.rate) if config.videos else []
+    alone = _seen_alone(config.intrinsics, board, config.rate) if config.intrinsics else together
+    for film, calibration in _paired(alone, calibrations):
+        for sentence in check_views(calibration, film.size, diverse_views(film, board), board).sentences:
             say(sentence)
+    if len(together) > 1:
+        pairs = _paired(together, calibrations)
+        films = [film for film, _ in pairs]
+        lenses = fit_lenses(alone, board, is_fisheye=config.fisheye)
+        rig = calibrate_rig(_in_order(lenses, films), films, board)
+        for sentence in check_rig([calibration for _, calibration in pairs], rig, board).sentences:
+            say(sentence)
+
+
+def _paired(films: Sequence[BoardFilm], calibrations: Sequence[Calibration]) -> list[tuple[BoardFilm, Calibration]]:
+    """Films with the calibrations of their cameras, by their names."""
+    match = match_cameras([Source(name=film.name, path=Path(film.name)) for film in films], calibrations)
+    for warning in match.warnings:
+        say(warning)
+    by_name = {film.name: film for film in films}
+    return [(by_name[source.name], calibration) for source, calibration in match.pairs]

@@ -12,7 +12,7 @@ from avatar.capture.zju_writer import zju_calibrations
 from avatar.captures import open_capture
 
 Command = Callable[..., int]
-VERBS = ("prepare", "fit", "meta-learn", "sweep", "evaluate", "render", "export", "convert", "assets")
+VERBS = ("calibrate", "prepare", "fit", "meta-learn", "sweep", "evaluate", "render", "export", "convert", "assets")
 
 
 @pytest.fixture(autouse=True)

@@ -1,14 +1,16 @@
 """Cameras calibrated, and calibrations checked, with a board of known size: ChArUco or checkerboard."""
 
 from .advice import film_warnings, lens_warnings, rig_warnings
-from .board import Board, Charuco, Checkerboard, corners_m, draw_board, parse_board
+from .board import Board, Charuco, Checkerboard, board_svg, corners_m, draw_board, parse_board
 from .calibrate import calibrate_rig, diverse_views, fit_lenses, floor_rig, moved_rig, upright_rig
 from .calibration_file import write_calibrations
 from .check import CameraCheck, LensFault, check_calibration, check_views
 from .detect import BoardView, find_board
+from .drawing import draw_lenses, draw_rig
 from .film import BoardFilm, FilmConfig, see_boards
 from .lens_fit import LensFit, fit_lens
 from .one_lens import one_lens
+from .rig_check import RigCheck, check_rig
 from .rig_fit import Link, RigFit, fit_rig
 
 __all__ = [
@@ -22,13 +24,18 @@ __all__ = [
     "LensFault",
     "LensFit",
     "Link",
+    "RigCheck",
     "RigFit",
+    "board_svg",
     "calibrate_rig",
     "check_calibration",
+    "check_rig",
     "check_views",
     "corners_m",
     "diverse_views",
     "draw_board",
+    "draw_lenses",
+    "draw_rig",
     "film_warnings",
     "find_board",
     "fit_lens",

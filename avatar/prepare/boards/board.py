@@ -1,5 +1,6 @@
 """Boards that cameras are calibrated with: a checkerboard, or a ChArUco board, whose corners carry numbers."""
 
+import base64
 from dataclasses import dataclass
 from typing import Final
 
@@ -143,6 +144,21 @@ def draw_board(board: Board, square_px: int, margin_px: int) -> UInt8[ndarray, "
     squares = np.where((x + y) % 2 == 0, 0, 255).astype(np.uint8)
     picture = np.kron(squares, np.ones((square_px, square_px), np.uint8))
     return np.pad(picture, margin_px, constant_values=255)
+
+
+def board_svg(board: Board) -> str:
+    """The board for print: an SVG of its true size, with a margin of a square, and its name below."""
+    square_px, square_mm = 120, 1000 * board.square_m
+    picture = draw_board(board, square_px, square_px)
+    data = base64.b64encode(cv2.imencode(".png", picture)[1].tobytes()).decode()
+    height, width = (square_mm / square_px * side for side in picture.shape)
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:g}mm" height="{height:g}mm" '
+        f'viewBox="0 0 {width:g} {height:g}"><image width="{width:g}" height="{height:g}" '
+        f'style="image-rendering:pixelated" href="data:image/png;base64,{data}"/>'
+        f'<text x="{square_mm:g}" y="{height - square_mm / 3:g}" font-size="{square_mm / 6:g}">{board}: '
+        f"print at 100 %, measure a square: {square_mm:g} mm</text></svg>"
+    )
 
 
 def _check_sizes(columns: int, rows: int, square_m: float, least: int) -> None:

@@ -24,13 +24,10 @@ MOST_SHARED: Final = 40  # moments of a pair of cameras
 
 def fit_lenses(films: Sequence[BoardFilm], board: Board, *, is_fisheye: bool = False) -> list[LensFit]:
     """The lens of each camera. Raises ValueError for one that saw the board too seldom."""
-    return [
-        fit_lens(film.name, film.size, diverse_views(film, board, MOST_LENS_VIEWS), board, is_fisheye=is_fisheye)
-        for film in films
-    ]
+    return [fit_lens(film.name, film.size, diverse_views(film, board), board, is_fisheye=is_fisheye) for film in films]
 
 
-def diverse_views(film: BoardFilm, board: Board, count: int) -> list[BoardView]:
+def diverse_views(film: BoardFilm, board: Board, count: int = MOST_LENS_VIEWS) -> list[BoardView]:
     """At most ``count`` views that differ most in the board's place, size, tilt and turn, by their moments."""
     if len(film.views) <= count:
         return list(film.views)
