@@ -28,7 +28,7 @@ def open_folder(folder: Path, videos: Path, *, overwrite: bool = False) -> None:
         found = read_json(record).get("videos")
         if overwrite:
             _clear(folder)
-        elif found != made_of:
+        elif found != made_of and any(path.is_file() and path != record for path in folder.rglob("*")):
             raise ValueError(f"{folder}: holds a capture of {found}; choose another --out, or --overwrite it")
     with replacing(record) as temporary:
         temporary.write_text(json.dumps({"videos": made_of}))

@@ -9,7 +9,9 @@ from avatar.prepare import open_folder
 
 def test_only_ones_own_folder(tmp_path: Path) -> None:
     out, take, other = (tmp_path / name for name in ("out", "take", "other"))
+    open_folder(out, tmp_path / "mistyped")
     open_folder(out, take)
+    (out / "cameras.json").touch()
     open_folder(out, take)
     with pytest.raises(ValueError, match=r"holds a capture of .*take; choose another --out"):
         open_folder(out, other)
