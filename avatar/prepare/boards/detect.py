@@ -48,14 +48,15 @@ def find_board(picture: UInt8[ndarray, "h w 3"], board: Board, moment: int = 0) 
             found = _charuco(grey, board)
         case Checkerboard():
             found = _checkerboard(grey, board)
-    if found is None or not _spans_plane(found[0], board.grid[0]):
+    if found is None or not spans_plane(found[0], board.grid[0]):
         return None
     return BoardView(moment=moment, ids=found[0], points_px=found[1] + 0.5)
 
 
-def _spans_plane(ids: Int[ndarray, " n"], columns: int) -> bool:
-    y, x = np.divmod(ids, columns)
-    return len(ids) >= FEWEST and int(np.linalg.matrix_rank(np.cov(x, y))) == 2
+def spans_plane(ids: Int[ndarray, " n"], columns: int) -> bool:
+    """Whether the board's pose can be told: two of its rows are seen with two corners each."""
+    rows = np.bincount(ids // columns)
+    return len(ids) >= FEWEST and int((rows >= 2).sum()) >= 2
 
 
 def _charuco(grey: UInt8[ndarray, "h w"], board: Charuco) -> tuple[ndarray, ndarray] | None:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from avatar.prepare.boards import Board, corners_m, find_board, parse_board
+from avatar.prepare.boards.detect import spans_plane
 from avatar.prepare.boards.lens import project
 
 from .filming import camera, filmed, rigid, waved
@@ -47,3 +48,10 @@ def test_no_board_is_none(text: str):
     assert find_board(noise, board) is None
     assert find_board(np.zeros((1, 1, 3), np.uint8), board) is None
     assert find_board(np.full((60, 80, 3), 255, np.uint8), board) is None
+
+
+def test_corners_of_one_row_and_another_are_no_view():
+    """A row of a ChArUco board and one corner beside it leave the board's turn about the row open."""
+    assert not spans_plane(np.array([0, 1, 2, 3, 4, 11]), columns=7)
+    assert not spans_plane(np.array([0, 1, 7, 8]), columns=7)
+    assert spans_plane(np.array([0, 1, 2, 3, 7, 11]), columns=7)
