@@ -1,6 +1,6 @@
 """All people in a video, each followed from picture to picture."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import cv2
@@ -197,17 +197,42 @@ def _hidden(picture: Picture, people: Iterable[Person]) -> Picture:
 
 
 def _kept(seen: Sightings, config: PeopleConfig) -> Sightings:
-    """Without tracks that are hardly ever there or never move; those that remain are counted anew."""
+    """Without tracks that are hardly ever there or never move; pieces of one person's are joined, and counted anew."""
     tracks = [np.flatnonzero(seen.tracks == track) for track in range(seen.num_tracks)]
+    tracks = _joined(seen, [rows for rows in tracks if len(rows)], config.max_color / 2)
     longest = max(map(len, tracks), default=0)
     tracks = [rows for rows in tracks if len(rows) >= config.min_presence * longest]
     moving = [rows for rows in tracks if _motion(seen, rows) >= config.min_motion]
-    rows_of = {number: rows for number, rows in enumerate(moving or tracks)}
     numbers = np.full(len(seen.tracks), -1)
-    for number, rows in rows_of.items():
+    for number, rows in enumerate(moving or tracks):
         numbers[rows] = number
     kept = {name: values[numbers >= 0] for name, values in seen.arrays().items() if name != "num_pictures"}
     return replace(seen, **kept | {"tracks": numbers[numbers >= 0]})
+
+
+def _joined(seen: Sightings, tracks: Sequence[ndarray], max_color: float) -> list[ndarray]:
+    """Each track added to the one, over before it began, in whose clothes it is, if there is one such alone."""
+    people: list[ndarray] = []
+    for rows in tracks:  # in the order in which they began
+        colors = _median_colors(seen, rows)
+        alike = [
+            number
+            for number, earlier in enumerate(people)
+            if seen.pictures[earlier[-1]] < seen.pictures[rows[0]]
+            and _color_distance(_median_colors(seen, earlier), colors) < max_color
+        ]
+        if len(alike) == 1:
+            people[alike[0]] = np.concatenate([people[alike[0]], rows])
+        else:
+            people.append(rows)
+    return people
+
+
+def _median_colors(seen: Sightings, rows: ndarray) -> Float[ndarray, "2 3"]:
+    """Over time; NaN where they were never seen."""
+    parts = [seen.colors[rows, part] for part in range(2)]
+    known = [part[np.isfinite(part).all(axis=1)] for part in parts]
+    return np.stack([np.median(part, axis=0) if len(part) else np.full(3, np.nan) for part in known])
 
 
 def _motion(seen: Sightings, rows: ndarray) -> float:

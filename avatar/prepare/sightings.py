@@ -76,6 +76,16 @@ class Sightings:
         """How tall each is in the picture: what the landmarks span from top to bottom."""
         return np.ptp(self.points_px[..., 1], axis=1)
 
+    def around(self, picture: int) -> list[int]:
+        """The rows of everybody in a picture; where one is missed, those before and after: they may be there unseen."""
+        rows = []
+        for column in self.table().T:
+            known = np.flatnonzero(column >= 0)
+            after = int(np.searchsorted(known, picture))
+            nearest = [picture] if picture in known else known[max(after - 1, 0) : after + 1].tolist()
+            rows += column[nearest].tolist()
+        return rows
+
     def arrays(self) -> dict[str, ndarray]:
         """For a file of arrays; ``Sightings(**arrays)`` is the inverse."""
         return {field.name: getattr(self, field.name) for field in fields(self)}

@@ -46,7 +46,14 @@ def test_who_leaves_and_comes_back_soon_is_the_same() -> None:
     frames = [[(2, 180 + i % 5, 60), *blocks] for i, blocks in enumerate(frames)]
     moving = [[(who, middle + 0.7 * i, height) for who, middle, height in blocks] for i, blocks in enumerate(frames)]
     assert sorted(map(sorted, whose(seen_in(moving)))) == [[0], [2]]
-    assert seen_in(moving, config=PeopleConfig(max_gap=5)).num_tracks == 3
+
+
+def test_who_comes_back_late_is_known_by_the_clothes() -> None:
+    frames = [[(2, 180 + i % 5, 60), *([(0, 60 + i, 60)] if not 10 <= i < 20 else [])] for i in range(30)]
+    config = PeopleConfig(max_gap=4)
+    assert sorted(map(sorted, whose(seen_in(frames, config=config)))) == [[0], [2]]
+    changed = [[(1 if i >= 20 and who == 0 else who, *where) for who, *where in each] for i, each in enumerate(frames)]
+    assert sorted(map(sorted, whose(seen_in(changed, config=config)))) == [[0], [1], [2]]
 
 
 def test_somebody_else_in_the_same_place_is_another_track() -> None:

@@ -21,6 +21,15 @@ def test_rows_have_a_table() -> None:
     np.testing.assert_allclose(seen.heights_px()[table[:, 0]], 60 * np.ptp(LAYOUT[:, 1]), atol=1)
 
 
+def test_who_is_missed_is_where_they_were_before_and_after() -> None:
+    frames = [[(0, 40 + 2 * i, 60), *([] if 2 <= i < 4 else [(1, 160 + 2 * i, 50)])] for i in range(6)]
+    seen = find_people(map(paint, frames), Painted())
+    table = seen.table()
+    assert table[3, 1] == -1
+    assert seen.around(3) == [table[3, 0], table[1, 1], table[4, 1]]
+    assert seen.around(5) == table[5].tolist()
+
+
 def test_arrays_and_back() -> None:
     seen = two()
     again = Sightings(**seen.arrays())
