@@ -15,7 +15,7 @@ from .letterbox import Letterbox, fit_to_video
 from .masks import CleanPlate, Foreground, MaskConfig, clean_plate, foreground
 from .monocular import MonocularConfig, Placement, place_person
 from .observations import CameraFindings, Findings, FittedBody, MaskLoader, Observations
-from .one_person import OnePerson, PersonAt, follow_one, wanted_person
+from .one_person import OnePerson, PersonAt, first_moments, follow_one, wanted_person
 from .outline_cameras import OutlineConfig, cameras_by_outlines
 from .people import PeopleConfig, find_people
 from .pipeline import PrepareConfig, prepare
@@ -83,6 +83,7 @@ __all__ = [
     "find_frame_shifts",
     "find_people",
     "first_clocks",
+    "first_moments",
     "fit_body",
     "fit_to_video",
     "follow_one",

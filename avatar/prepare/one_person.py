@@ -11,8 +11,12 @@ from numpy import ndarray
 
 from avatar.structs import Camera
 
+from .first_clocks import PeopleFilmed, first_clocks
 from .same_person import MatchedPerson, PeopleSeen, match_people
 from .sightings import Sightings
+from .timeline import rows_of
+
+MOST_MOMENTS = 2000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,6 +89,25 @@ def follow_one(
     return OnePerson(rows=tuple(rows), num_people=len(people), agreement=person.agreement)
 
 
+def first_moments(
+    cameras: Sequence[Camera],
+    sightings: Sequence[Sightings],
+    points_px: Sequence[Float[ndarray, "_ 33 2"]],
+    times_s: Sequence[Float[ndarray, " _"]],
+) -> Int[ndarray, "f c"]:
+    """The ``steps`` of ``follow_one``, at most a few thousand, while clocks are known by anybody's motion only.
+
+    ``times_s`` are of each video's pictures, by its own clock. Raises ValueError where videos do not overlap.
+    """
+    tables = [each.table() for each in sightings]
+    seen = [_seen(each, points, table) for each, points, table in zip(sightings, points_px, tables, strict=True)]
+    filmed = [PeopleFilmed(times_s=times, seen=each) for times, each in zip(times_s, seen, strict=True)]
+    longest = max(map(len, times_s))
+    span_s = max(float(times[-1] - times[0]) for times in times_s)
+    rate_hz = min(longest, MOST_MOMENTS) / span_s if span_s > 0 else 1.0
+    return rows_of(times_s, first_clocks(cameras, filmed), rate_hz)
+
+
 def _table(sightings: Sightings, pictures: Int[ndarray, " f"]) -> Int[ndarray, "f k"]:
     """The row of each moment and track."""
     return np.where(pictures[:, None] >= 0, sightings.table()[np.maximum(pictures, 0)], -1)
@@ -108,7 +131,8 @@ def _rows(sightings: Sightings, pictures: Int[ndarray, " f"], tracks: Int[ndarra
     all_pictures = np.arange(int(sightings.num_pictures))
     if not len(known) or not sightings.num_tracks:
         return np.full(len(all_pictures), -1)
-    nearest = known[np.abs(all_pictures[:, None] - pictures[known]).argmin(axis=1)]
+    middles = (pictures[known][1:] + pictures[known][:-1]) / 2
+    nearest = known[np.searchsorted(middles, all_pictures)]
     chosen = tracks[nearest]
     return np.where(chosen >= 0, sightings.table()[all_pictures, chosen], -1)
 

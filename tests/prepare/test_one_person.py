@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from avatar.prepare import PersonAt, Sightings, follow_one, wanted_person
+from avatar.prepare import PersonAt, Sightings, first_moments, follow_one, wanted_person
 
 from .rig import ring
 from .test_same_person import FRAMES, crowd, views
@@ -75,6 +75,17 @@ def test_moments_without_a_picture() -> None:
     assert (found.rows[0][:2] == -1).all(), "nobody was seen yet"
     assert found.num_people == 2
     assert found.agreement > 0.3
+
+
+def test_videos_that_begin_apart_show_the_same_moments() -> None:
+    """One video begins ten pictures early; everybody is found by their motion, in all cameras."""
+    seen = [*filmed(((0, 1),) * 3, first=10)[:1], *filmed(((1, 0),) * 3)[1:]]
+    points = [each.points_px for each in seen]
+    times = [np.arange(int(each.num_pictures)) / 25 for each in seen]
+    steps_found = first_moments(CAMERAS, seen, points, times)
+    shown = steps_found[(steps_found >= 0).all(axis=1)]
+    assert np.abs(shown[:, 0] - shown[:, 1] - 10).max() <= 1
+    assert (shown[:, 1] == shown[:, 2]).all()
 
 
 def test_one_video() -> None:
