@@ -80,7 +80,7 @@ def follow_one(
     """
     columns = zip(sightings, points_px, steps.T, strict=True)
     tables = [_table(each, column) for each, column in zip(sightings, steps.T, strict=True)]
-    seen = [people_seen(each, points, table) for (each, points, _), table in zip(columns, tables, strict=True)]
+    seen = [_seen(each, points, table) for (each, points, _), table in zip(columns, tables, strict=True)]
     people = match_people(cameras, seen)
     person = people[_index([camera.name for camera in cameras], sightings, steps, people, wanted)]
     rows = []
@@ -113,11 +113,7 @@ def _table(sightings: Sightings, pictures: Int[ndarray, " f"]) -> Int[ndarray, "
     return np.where(pictures[:, None] >= 0, sightings.table()[np.maximum(pictures, 0)], -1)
 
 
-def people_seen(
-    sightings: Sightings, points_px: Float[ndarray, "n 33 2"], table: Int[ndarray, "f k"] | None = None
-) -> PeopleSeen:
-    """Everybody by picture and track, or by the rows of ``table``, the landmarks of all rows being ``points_px``."""
-    table = sightings.table() if table is None else table
+def _seen(sightings: Sightings, points_px: Float[ndarray, "n 33 2"], table: Int[ndarray, "f k"]) -> PeopleSeen:
     is_seen = table >= 0
     points = np.full((*table.shape, *points_px.shape[1:]), np.nan)
     confidences = np.zeros(points.shape[:-1])

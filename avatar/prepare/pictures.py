@@ -76,25 +76,28 @@ class Shot:
 def write_pictures(shot: Shot, folder: Path, config: MaskConfig, on_frame: Counted) -> Arrays:
     """Write every time step's picture, and its mask where somebody is in it; what was there before goes.
 
-    Gives ``disagreements`` of each time step, NaN where unknown, and ``unrest`` of the scene. The plate of a scene
-    that does not rest is not used.
+    Gives ``disagreements`` of each time step, NaN where unknown, ``unrest`` of the scene, and ``hidden``, the share of
+    the person's pixels behind which the scene is not known. The plate of a scene that does not rest is not used.
     """
     for old in (folder / shot.name, folder / "mask" / shot.name):
         shutil.rmtree(old, ignore_errors=True)
     straighten = _Straightener(shot)
     plate = _plate(shot, straighten, config)
     rests, steps = plate.unrest <= MOVING, shot.steps
-    disagreements = np.full(len(shot.rows), np.nan)
+    disagreements, hidden, covered = np.full(len(shot.rows), np.nan), 0, 0
     for count, frame in enumerate(chosen_frames(shot.source, set(steps))):
         picture, person, others = straighten(frame)
         mask = foreground(picture, person, plate if rests else None, config, others)
+        hidden += int((mask.is_foreground & ~plate.is_known).sum())
+        covered += int(mask.is_foreground.sum())
         for step in steps[frame.index]:
             write_picture(picture_path(folder, shot.name, step), picture)
             if shot.has_person[step]:
                 write_mask(mask_path(folder, shot.name, step), mask.is_foreground)
                 disagreements[step] = np.nan if mask.disagreement is None else mask.disagreement
         on_frame(count + 1)
-    return {"disagreements": disagreements, "unrest": np.array(plate.unrest)}
+    shares = {"unrest": np.array(plate.unrest), "hidden": np.array(hidden / max(covered, 1))}
+    return {"disagreements": disagreements, **shares}
 
 
 def check_lens(shot: Shot) -> EdgeCheck:
@@ -102,9 +105,8 @@ def check_lens(shot: Shot) -> EdgeCheck:
     places = _spread_places(shot, LENS_PICTURES)
     pictures, people = [], []
     for frame, place in zip(chosen_frames(shot.source, set(shot.frame_ids[places].tolist())), places, strict=True):
-        everybody = np.flatnonzero(shot.sightings.pictures == place).tolist()
         pictures.append(frame.picture)
-        people.append(shot.soft_mask(everybody, frame.picture.shape[:2]))
+        people.append(shot.soft_mask(shot.sightings.around(int(place)), frame.picture.shape[:2]))
     plate = clean_plate(pictures, people)
     return check_edges(plate.picture, shot.calibration, plate.is_known & (plate.unrest <= MOVING))
 
@@ -127,14 +129,21 @@ class _Straightener:
 
     def __call__(self, frame: VideoFrame) -> tuple[Picture, SoftMask, SoftMask | None]:
         """The picture, the person's soft mask, and that of all others, None where nobody else is."""
-        place, size = self.place_of[frame.index], frame.picture.shape[:2]
+        place = self.place_of[frame.index]
         person = int(self.shot.person[place])
         others = [row for row in np.flatnonzero(self.shot.sightings.pictures == place).tolist() if row != person]
-        masks = [self._soft(rows, size) for rows in ([person] if person >= 0 else [], others)]
-        return self._scaled(self.undistorter.picture(frame.picture)), masks[0], masks[1] if others else None
+        masks = [self._soft(rows, frame) for rows in ([person] if person >= 0 else [], others)]
+        return self._picture(frame), masks[0], masks[1] if others else None
 
-    def _soft(self, rows: list[int], size: tuple[int, int]) -> SoftMask:
-        grey = np.round(255 * self.shot.soft_mask(rows, size)).astype(np.uint8)
+    def with_everybody(self, frame: VideoFrame) -> tuple[Picture, SoftMask]:
+        """The picture, and where people are in it or, where they are missed, where they were before and after."""
+        return self._picture(frame), self._soft(self.shot.sightings.around(self.place_of[frame.index]), frame)
+
+    def _picture(self, frame: VideoFrame) -> Picture:
+        return self._scaled(self.undistorter.picture(frame.picture))
+
+    def _soft(self, rows: list[int], frame: VideoFrame) -> SoftMask:
+        grey = np.round(255 * self.shot.soft_mask(rows, frame.picture.shape[:2])).astype(np.uint8)
         return self._scaled(self.undistorter.picture(grey)).astype(np.float32) / 255
 
     def _scaled(self, pixels: UInt8[ndarray, "_ _ *d"]) -> UInt8[ndarray, "h w *d"]:
@@ -146,11 +155,8 @@ class _Straightener:
 def _plate(shot: Shot, straighten: _Straightener, config: MaskConfig) -> CleanPlate:
     """The scene without people, of frames all over the video."""
     places = _spread_places(shot, PLATE_PICTURES)
-    pictures, people = [], []
-    for frame in chosen_frames(shot.source, set(shot.frame_ids[places].tolist())):
-        picture, person, others = straighten(frame)
-        pictures.append(picture)
-        people.append(person if others is None else np.maximum(person, others))
+    frames = chosen_frames(shot.source, set(shot.frame_ids[places].tolist()))
+    pictures, people = zip(*map(straighten.with_everybody, frames), strict=True)
     return clean_plate(pictures, people, config)
 
 

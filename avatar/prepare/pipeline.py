@@ -55,6 +55,7 @@ from .triangulate import bone_lengths
 from .world import house_turn
 
 FINDINGS = "findings.json"
+HIDDEN = 0.3  # share of the person behind which the scene is never seen
 REPORT = "report"
 
 
@@ -166,7 +167,7 @@ def _views(
     pairs, noticed = _cameras_of(config)
     views = find_everybody(work, pairs, survey_videos(work, pairs), config.landmarks, make_landmarker)
     views, unseen = _with_person(views, config.videos)
-    views, one = choose_person(views, [view.camera(config.max_height) for view in views], config.rate_hz, wanted)
+    views, one = choose_person(views, [view.camera(config.max_height) for view in views], wanted)
     views, absent = _with_person(views, config.videos)
     noticed = [*noticed, *unseen, *absent]
     if one.num_people > 1:
@@ -214,8 +215,9 @@ def _with_person(views: Sequence[View], where: Path) -> tuple[list[View], list[s
     if len(seen) < min(2, len(views)):
         names = ", ".join(view.source.name for view in seen) or "no video"
         raise ValueError(f"{where}: somebody was found in {names}; two cameras must see the person, whole and near")
-    unseen = [view.calibration.name for view in views if not view.has_person]
-    return seen, [f"{name}: nobody was found in its video; the camera was left out." for name in unseen]
+    who = {True: "only others were", False: "nobody was"}
+    unseen = [(view.calibration.name, who[view.sightings.num_tracks > 0]) for view in views if not view.has_person]
+    return seen, [f"{name}: {others} found in its video; the camera was left out." for name, others in unseen]
 
 
 def _shot(view: View, camera: Camera, rows: np.ndarray) -> Shot:
@@ -238,6 +240,9 @@ def _camera_findings(
     for i, (view, shot) in enumerate(zip(views, shots, strict=True)):
         is_missing = shot.rows < 0
         notes = [] if view.footage.letterbox.is_identity else [str(view.footage.letterbox)]
+        if (hidden := float(written[i]["hidden"])) > HIDDEN:
+            text = "of the scene behind the person is never seen, which makes masks worse; let the person walk about."
+            notes.append(f"{hidden:.0%} {text}")
         notes += [doubt for doubt in rig.doubts if doubt.startswith(f"{shot.name}: ")]
         found.append(
             CameraFindings(

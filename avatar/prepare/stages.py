@@ -16,12 +16,11 @@ from avatar.capture.writer import mask_path
 from avatar.structs import Camera, Pose, Shape
 
 from .bundle import refine_cameras
-from .first_clocks import PeopleFilmed, first_clocks
 from .footage import Counted, Footage, survey
 from .landmarks import LandmarkConfig, Landmarker
 from .masks import MaskConfig
 from .observations import FittedBody, MaskLoader, Observations
-from .one_person import OnePerson, PersonAt, follow_one, people_seen
+from .one_person import OnePerson, PersonAt, first_moments, follow_one
 from .people import find_people
 from .pictures import Shot, are_written, check_lens, write_pictures
 from .sightings import Sightings
@@ -29,7 +28,7 @@ from .solve import Refine, Rig, Seen, solve_rig
 from .sources import Source
 from .stored import KEY, Arrays, key_of, read_stored, stored
 from .straight_edges import EdgeCheck, doubt_distortion
-from .timeline import Timeline, compare_clocks, rows_of, shift_frames, slowest_hz
+from .timeline import Timeline, compare_clocks, shift_frames
 from .undistort import Undistorter
 
 Notify = Callable[[str, int, int, str], None]
@@ -138,18 +137,13 @@ def find_everybody(
 
 
 def choose_person(
-    views: Sequence[View], cameras: Sequence[Camera], rate_hz: float | None, wanted: int | PersonAt
+    views: Sequence[View], cameras: Sequence[Camera], wanted: int | PersonAt
 ) -> tuple[list[View], OnePerson]:
-    """The wanted person in all videos. Raises as ``follow_one``."""
+    """The wanted person in all videos. Raises as ``first_moments`` and ``follow_one``."""
     points = [straightened(view, camera, view.sightings.points_px) for view, camera in zip(views, cameras, strict=True)]
-    times = [view.footage.times_s for view in views]
-    offsets = np.zeros(len(views))
-    if len(views) > 1:
-        everybody = [people_seen(view.sightings, found) for view, found in zip(views, points, strict=True)]
-        filmed = [PeopleFilmed(times_s=time, seen=seen) for time, seen in zip(times, everybody, strict=True)]
-        offsets = first_clocks(cameras, filmed)
-    steps = rows_of(times, offsets, rate_hz or slowest_hz(times))
-    one = follow_one(cameras, [view.sightings for view in views], points, steps, _within(views, wanted))
+    sightings = [view.sightings for view in views]
+    moments = first_moments(cameras, sightings, points, [view.footage.times_s for view in views])
+    one = follow_one(cameras, sightings, points, moments, _within(views, wanted))
     return [replace(view, person=rows) for view, rows in zip(views, one.rows, strict=True)], one
 
 

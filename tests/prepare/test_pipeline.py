@@ -282,5 +282,6 @@ def test_one_frame_is_enough(tmp_path: Path) -> None:
         calibration=scene.write_calibration(tmp_path / "c.toml"),
         pictures_hz=10.0,
     )
-    prepared(scene, config, tmp_path / "out")
+    found, _ = prepared(scene, config, tmp_path / "out")
     assert open_capture(tmp_path / "out", "train_dense").num_frames == 1
+    assert any("100% of the scene behind the person is never seen" in note for note in found.cameras[0].notes)
