@@ -29,7 +29,7 @@ class PeopleConfig:
             clothes are the same.
         min_size: people smaller than this share of the largest are not followed.
         min_presence: share of the longest track's pictures that a track must have to be kept.
-        min_motion: a track whose landmarks move less than this share of its region is no person, unless all are such.
+        min_motion: a track whose landmarks move less than this share of its region is no person, unless the largest.
     """
 
     max_people: int = 4
@@ -39,7 +39,7 @@ class PeopleConfig:
     max_move: float = 0.15
     min_size: float = 0.4
     min_presence: float = 0.02
-    min_motion: float = 0.004
+    min_motion: float = 0.002
 
     def __post_init__(self) -> None:
         for name in ("max_people", "detect_every", "max_gap"):
@@ -62,7 +62,7 @@ def find_people(
     """Everybody in a video's pictures, which come in order; ``on_picture`` is told how many are done.
 
     One person alone costs one look of the landmark model a picture, and the detector every ``detect_every``. Tracks of
-    what never moves, beside others that do, and of what was hardly ever there are dropped.
+    what never moves, beside a larger person, and of what was hardly ever there are dropped.
     """
     tracker = _Tracker(landmarker, config or PeopleConfig())
     count = 0
@@ -197,14 +197,19 @@ def _hidden(picture: Picture, people: Iterable[Person]) -> Picture:
 
 
 def _kept(seen: Sightings, config: PeopleConfig) -> Sightings:
-    """Without tracks that are hardly ever there or never move; pieces of one person's are joined, and counted anew."""
+    """Pieces of one person's track are joined, tracks that are hardly ever there or never move are dropped."""
     tracks = [np.flatnonzero(seen.tracks == track) for track in range(seen.num_tracks)]
     tracks = _joined(seen, [rows for rows in tracks if len(rows)], config.max_color / 2)
     longest = max(map(len, tracks), default=0)
     tracks = [rows for rows in tracks if len(rows) >= config.min_presence * longest]
-    moving = [rows for rows in tracks if _motion(seen, rows) >= config.min_motion]
+    sizes = [float(seen.heights_px()[rows].sum()) for rows in tracks]
     numbers = np.full(len(seen.tracks), -1)
-    for number, rows in enumerate(moving or tracks):
+    people = [
+        rows
+        for rows, size in zip(tracks, sizes, strict=True)
+        if size == max(sizes) or _motion(seen, rows) >= config.min_motion
+    ]
+    for number, rows in enumerate(people):
         numbers[rows] = number
     kept = {name: values[numbers >= 0] for name, values in seen.arrays().items() if name != "num_pictures"}
     return replace(seen, **kept | {"tracks": numbers[numbers >= 0]})

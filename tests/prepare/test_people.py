@@ -66,6 +66,8 @@ def test_what_never_moves_is_no_person_beside_one_who_does() -> None:
     frames = [[(1, 200, 50), (0, 40 + 2 * i, 60)] for i in range(40)]
     assert whose(seen_in(frames)) == [{0}]
     assert whose(seen_in([[(1, 200, 50)]] * 10)) == [{1}], "alone it may be one who stands still"
+    large = [[(0, 40 + i, 40), (1, 180, 70)] for i in range(20)]
+    assert sorted(map(sorted, whose(seen_in(large)))) == [[0], [1]], "the largest may be one who stands still"
 
 
 def test_who_is_hardly_ever_there_or_small_is_dropped() -> None:
