@@ -55,7 +55,7 @@ from .triangulate import bone_lengths
 from .world import house_turn
 
 FINDINGS = "findings.json"
-HIDDEN = 0.3  # share of the person behind which the scene is never seen
+HIDDEN = 0.5  # share of the person behind which the scene is never seen
 REPORT = "report"
 
 
