@@ -52,7 +52,10 @@ def test_who_comes_back_late_is_known_by_the_clothes() -> None:
     frames = [[(2, 180 + i % 5, 60), *([(0, 60 + i, 60)] if not 10 <= i < 20 else [])] for i in range(30)]
     config = PeopleConfig(max_gap=4)
     assert sorted(map(sorted, whose(seen_in(frames, config=config)))) == [[0], [2]]
-    changed = [[(1 if i >= 20 and who == 0 else who, *where) for who, *where in each] for i, each in enumerate(frames)]
+    changed = [
+        [(1 if i >= 20 and who == 0 else who, middle, height) for who, middle, height in blocks]
+        for i, blocks in enumerate(frames)
+    ]
     assert sorted(map(sorted, whose(seen_in(changed, config=config)))) == [[0], [1], [2]]
 
 
