@@ -33,6 +33,7 @@ _PLACES: Final = {
     **{"ankle": ("foot", "foot", (0, -0.02, 0)), "heel": ("foot", "heel", (0, 0, -0.025))},
     "foot_index": ("foot", "big_toe", (0, 0.02, -0.02)),
 }
+_OWN: Final = 0.75  # share of a landmark's offset that is its own, not that of the other side
 _IN_THE_MIDDLE: Final = ("head",)
 
 
@@ -67,12 +68,12 @@ class Markers:
         posed_from_rest: Float[Tensor, "f j 4 4"],
     ) -> Float[Tensor, "f 33 3"]:
         """World metres of the markers, ``offsets`` beside where they are at rest (the model's axes)."""
-        return transform_points(posed_from_rest[:, self.bones], (rest + mirrored(offsets)))
+        return transform_points(posed_from_rest[:, self.bones], (rest + evened(offsets)))
 
 
-def mirrored(offsets: Float[Tensor, "33 3"]) -> Float[Tensor, "33 3"]:
-    """The mean of offsets and of those of the other side: what a landmark is taken for is alike on both sides."""
-    return 0.5 * (offsets + offsets[list(MIRROR)] * offsets.new_tensor([-1.0, 1.0, 1.0]))
+def evened(offsets: Float[Tensor, "33 3"]) -> Float[Tensor, "33 3"]:
+    """Offsets that are more like those of the other side: what a landmark is taken for is alike on both, nearly."""
+    return torch.lerp(offsets[list(MIRROR)] * offsets.new_tensor([-1.0, 1.0, 1.0]), offsets, _OWN)
 
 
 def _marker(body: AnnyBody, name: str) -> tuple[str, Tensor, Tensor]:
