@@ -25,9 +25,11 @@ from avatar.prepare.boards import (
     fit_lenses,
     floor_rig,
     lens_warnings,
+    on_one_clock,
     parse_board,
     rig_warnings,
     see_boards,
+    synchronise_boards,
     upright_rig,
     write_calibrations,
 )
@@ -60,6 +62,8 @@ class CalibrateCommand:
         floor_s: when the board lies on the floor, seconds of the videos or number of the pictures; it becomes the
             origin of the world.
         rate: pictures of each video to look at, a second.
+        sync: the videos are not synchronised: compare the board's speed in them first, to 1 / rate seconds; give the
+            videos' own rate.
         print_board: write the board as an SVG of its true size, for print.
     """
 
@@ -72,6 +76,7 @@ class CalibrateCommand:
     fisheye: FlagCreatePairsOff[bool] = False
     floor_s: float | None = None
     rate: float = 2.0
+    sync: FlagCreatePairsOff[bool] = False
     print_board: Path | None = None
 
 
@@ -113,7 +118,9 @@ def _calibrate(out: Path, config: CalibrateCommand, board: Board) -> None:
         draw_lenses(picture, lenses, board)
         where = "only lenses: every camera stands at the origin"
     else:
-        rig = calibrate_rig(_in_order(lenses, films), films, board)
+        lenses = _in_order(lenses, films)
+        films = _on_one_clock(lenses, films, board) if config.sync else films
+        rig = calibrate_rig(lenses, films, board)
         rig, where = _placed(rig, films, board, config.floor_s)
         print_rig(rig)
         warnings += rig_warnings(rig)
@@ -133,6 +140,13 @@ def _placed(rig: RigFit, films: Sequence[BoardFilm], board: Board, floor_s: floa
     if abs(times_s[nearest] - floor_s) > NEAR_S:
         raise ValueError(f"--floor-s {floor_s:g}: no camera saw the board then; the next is at {times_s[nearest]:.2f}")
     return floor_rig(rig, nearest, board), f"the floor is the board at {times_s[nearest]:.2f}, its middle the origin"
+
+
+def _on_one_clock(lenses: Sequence[LensFit], films: Sequence[BoardFilm], board: Board) -> list[BoardFilm]:
+    found = synchronise_boards([lens.camera for lens in lenses], films, board)
+    for film, offset, confidence in zip(films, found.offsets_s, found.confidences, strict=True):
+        say(f"{film.name}: {offset:+.3f} s make its clock the first one's (confidence {confidence:.2f})")
+    return on_one_clock(films, found.offsets_s)
 
 
 def _in_order(lenses: Sequence[LensFit], films: Sequence[BoardFilm]) -> list[LensFit]:

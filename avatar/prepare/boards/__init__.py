@@ -5,6 +5,7 @@ from .board import Board, Charuco, Checkerboard, board_svg, corners_m, draw_boar
 from .calibrate import calibrate_rig, diverse_views, fit_lenses, floor_rig, moved_rig, upright_rig
 from .calibration_file import write_calibrations
 from .check import CameraCheck, LensFault, check_calibration, check_views
+from .clocks import on_one_clock, synchronise_boards
 from .detect import BoardView, find_board
 from .drawing import draw_lenses, draw_rig
 from .film import BoardFilm, FilmConfig, see_boards
@@ -44,10 +45,12 @@ __all__ = [
     "floor_rig",
     "lens_warnings",
     "moved_rig",
+    "on_one_clock",
     "one_lens",
     "parse_board",
     "rig_warnings",
     "see_boards",
+    "synchronise_boards",
     "upright_rig",
     "write_calibrations",
 ]
