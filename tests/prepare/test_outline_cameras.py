@@ -113,6 +113,14 @@ def test_without_masks_a_camera_is_left_alone(given: Scene, truth: FittedBody) -
     assert errors_px(found, given)[2:].max() < 0.6
 
 
+def test_every_so_many_time_steps(given: Scene) -> None:
+    some = given.observations.every(3)
+    assert some.num_frames == len(range(0, given.observations.num_frames, 3))
+    assert some.frame_rate_hz == pytest.approx(given.observations.frame_rate_hz / 3)
+    torch.testing.assert_close(some.points_px[1], given.observations.points_px[3])
+    np.testing.assert_array_equal(some.load_mask(1, 2), given.observations.load_mask(3, 2))
+
+
 def test_the_config_is_checked() -> None:
     with pytest.raises(ValueError, match=r"OutlineConfig\.rounds: expected more than 0, got 0"):
         OutlineConfig(rounds=0)

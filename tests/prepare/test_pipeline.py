@@ -78,8 +78,7 @@ def test_findings_are_kept(small: tuple[Scene, PrepareConfig, Path]) -> None:
 
 STOPS = (
     *(("videos", 1), ("landmarks", 1), ("landmarks", 11), ("clocks", 1), ("cameras", 1), ("lenses", 2)),
-    ("pictures", 1),
-    *(("pictures", 13), ("body", 1), ("report", 1)),
+    *(("pictures", 1), ("pictures", 13), ("body", 1), ("report", 1)),
 )
 
 
