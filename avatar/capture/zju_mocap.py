@@ -73,20 +73,16 @@ def read_zju_mocap(
 
     Raises MissingFileError (a FileNotFoundError) or CaptureError (a ValueError) with one line that names the file.
     """
-    about_path = folder / "splits.json"
-    about = read_json(about_path) if about_path.exists() else {}
+    about_path, about = folder / "splits.json", _about(folder)
     body = read_body(find_body(folder, rigs), pose_from_local_ref)
     num_frames = len(body.poses.local_quats)
     calibrations, names = _cameras_and_names(folder, num_frames)
-    calibrations = [
-        _in_house(calibration, about, about_path) for calibration in _named(calibrations, about, about_path)
-    ]
+    calibrations = _in_house(calibrations, about, folder, pixel_origin)
     masks = mask_folder or _mask_folder(folder)
-    origin = pixel_origin or _pixel_origin(about, folder)
     recording = Recording(
         name=text(about.get("capture", folder.resolve().name), about_path, "capture"),
         where=about_path,
-        calibrations=[calibration.from_origin(origin) for calibration in calibrations],
+        calibrations=calibrations,
         source=PictureFiles(
             root=folder,
             num_frames=num_frames,
@@ -99,6 +95,14 @@ def read_zju_mocap(
         load_surface=partial(read_surface, folder),
     )
     return capture_of(recording, body, options or ReadOptions())
+
+
+def read_annots_cameras(path: Path) -> list[Calibration]:
+    """The cameras of an ``annots.npy``, as those of ``read_zju_mocap``; what else it goes by may lie beside the file.
+
+    Raises as that.
+    """
+    return _in_house(read_annots(path)[0], _about(path.parent), path.parent, None)
 
 
 def mask_names(pictures: Sequence[str], folder: str) -> list[str]:
@@ -155,7 +159,21 @@ def _named(calibrations: list[Calibration], about: dict[str, object], path: Path
     return [replace(calibration, name=name) for calibration, name in zip(calibrations, names, strict=True)]
 
 
-def _in_house(calibration: Calibration, about: dict[str, object], path: Path) -> Calibration:
+def _about(folder: Path) -> dict[str, object]:
+    path = folder / "splits.json"
+    return read_json(path) if path.exists() else {}
+
+
+def _in_house(
+    calibrations: list[Calibration], about: dict[str, object], folder: Path, origin: PixelOrigin | None
+) -> list[Calibration]:
+    """The cameras by their names, in a world whose z points up, with pixel centres at .5."""
+    path = folder / "splits.json"
+    origin = origin or _pixel_origin(about, folder)
+    return [_upright(each, about, path).from_origin(origin) for each in _named(calibrations, about, path)]
+
+
+def _upright(calibration: Calibration, about: dict[str, object], path: Path) -> Calibration:
     """The camera in a world whose z points up."""
     match about.get("up", "z"):
         case "z":

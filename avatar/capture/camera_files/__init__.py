@@ -13,6 +13,7 @@ file                                  written by                    on disk
 ``*.toml``                            Pose2Sim, anipose, caliscope  metres or the board's unit
 ``cameras`` and ``images.txt/.bin``   COLMAP                        any scale, pixel centres at .5
 ``transforms*.json``                  nerfstudio, instant-ngp       OpenGL camera to world, centres at .5
+``annots.npy``                        ZJU-MoCap and relatives       mm, centres mostly at integers
 ``*.json`` of ``avatar calibrate``    avatar                        metres, pixel centres at .5
 ====================================  ============================  ===================================
 """

@@ -7,6 +7,7 @@ import numpy as np
 from ..calibration import Calibration, calibrations_from_json
 from ..errors import CaptureError, MissingFileError
 from ..files import read_json
+from ..zju_mocap import read_annots_cameras
 from .colmap import find_colmap, read_colmap
 from .nerf import read_transforms
 from .opencv import read_easymocap, read_opencv
@@ -14,7 +15,10 @@ from .pose2sim import read_toml
 from .qualisys import read_qualisys
 
 LARGEST_DISTANCE_M = 200.0
-KNOWN = "intri.yml with extri.yml, *.yml, *.qca.txt, *.toml, transforms.json, cameras.json, COLMAP's cameras and images"
+KNOWN = (
+    "intri.yml with extri.yml, *.yml, *.qca.txt, *.toml, transforms.json, cameras.json, annots.npy, "
+    "COLMAP's cameras and images"
+)
 
 
 def read_calibrations(path: Path, unit_m: float | None = None) -> list[Calibration]:
@@ -53,6 +57,8 @@ def _read(path: Path, unit_m: float | None) -> list[Calibration]:
         return _metric(read_qualisys(path), path, 1.0)
     if name.endswith(".toml"):
         return _metric(read_toml(path), path, unit_m or 1.0)
+    if name.endswith(".npy"):
+        return _metric(read_annots_cameras(path), path, 1.0)
     if name.endswith(".json"):
         return (
             _metric(calibrations_from_json(values, path), path, 1.0)

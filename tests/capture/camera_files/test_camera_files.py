@@ -177,6 +177,19 @@ def write_transforms(cameras: Sequence[Calibration], folder: Path) -> Path:
     return path
 
 
+def write_annots(cameras: Sequence[Calibration], folder: Path) -> Path:
+    """ZJU-MoCap's: columns, millimetres, pictures in a folder a camera."""
+    cams = {
+        "K": [centre_intrinsics(camera) for camera in cameras],
+        "R": [camera.camera_from_world[:3, :3] for camera in cameras],
+        "T": [1000 * camera.camera_from_world[:3, 3:] for camera in cameras],
+        "D": [camera.distortion[:, None] for camera in cameras],
+    }
+    ims = [{"ims": [f"{camera.name}/000000.jpg" for camera in cameras]}]
+    np.save(folder / "annots.npy", np.array({"cams": cams, "ims": ims}), allow_pickle=True)
+    return folder / "annots.npy"
+
+
 WRITERS: dict[str, Callable[[Sequence[Calibration], Path], Path]] = {
     "EasyMocap": write_easymocap,
     "EasyMocap by hand": write_easymocap_by_hand,
@@ -186,7 +199,11 @@ WRITERS: dict[str, Callable[[Sequence[Calibration], Path], Path]] = {
     "COLMAP text": write_colmap_text,
     "COLMAP binary": write_colmap_binary,
     "nerfstudio": write_transforms,
+    "ZJU-MoCap": write_annots,
 }
+
+
+WITHOUT_SIZES = ("EasyMocap by hand", "ZJU-MoCap")
 
 
 @pytest.mark.parametrize("name", WRITERS)
@@ -194,7 +211,7 @@ def test_cameras_come_back(cameras: list[Calibration], tmp_path: Path, name: str
     read = read_calibrations(WRITERS[name](cameras, tmp_path))
     assert [camera.name for camera in read] == ["01", "02", "10"]
     for camera, expected in zip(read, cameras, strict=True):
-        assert camera.size == (None if name == "EasyMocap by hand" else (960, 1024))
+        assert camera.size == (None if name in WITHOUT_SIZES else (960, 1024))
         np.testing.assert_allclose(camera.intrinsics_px, expected.intrinsics_px, atol=1e-9, rtol=0)
         np.testing.assert_allclose(camera.camera_from_world, expected.camera_from_world, atol=1e-9, rtol=0)
         np.testing.assert_allclose(camera.distortion, expected.distortion, atol=1e-12, rtol=0)
@@ -214,6 +231,17 @@ def test_damage_ends_in_one_line_or_does_no_harm(
             assert np.isfinite(camera.camera(8, 8).camera_from_world.numpy()).all()
 
     assert len(damage(tmp_path, use)) > 12
+
+
+def test_annots_go_by_what_lies_beside_them(cameras: list[Calibration], tmp_path: Path) -> None:
+    """As in the capture: names, up, and where pixel centres are."""
+    path = write_annots(cameras, tmp_path)
+    about = {"cameras": ["Camera_B1", "Camera_B2", "Camera_B3"], "up": "-z", "pixel_origin": "corner"}
+    (tmp_path / "splits.json").write_text(json.dumps(about))
+    read = read_calibrations(path)
+    assert [camera.name for camera in read] == about["cameras"]
+    np.testing.assert_allclose(read[0].intrinsics_px, centre_intrinsics(cameras[0]), atol=1e-9)
+    np.testing.assert_allclose(read[0].centre_world, cameras[0].centre_world * [1, -1, -1], atol=1e-9)
 
 
 def test_the_qualisys_demo_agrees_with_its_own_toml(tmp_path: Path) -> None:
@@ -307,6 +335,7 @@ def test_hostile_xml_is_refused(tmp_path: Path) -> None:
     ("name", "content", "problem"),
     [
         ("calib.txt", "", "is no calibration that avatar reads"),
+        ("annots.npy", "", r"annots\.npy: "),
         ("gone.toml", None, "no such calibration"),
         ("a.toml", "[metadata]\nerror = 0.1\n", "has no cameras"),
         ("transforms.json", '{"frames": [{"file_path": "../x", "transform_matrix": []}]}', "expected 16 numbers"),
