@@ -10,7 +10,7 @@ from .first_clocks import PeopleFilmed, first_clocks
 from .folder import open_folder
 from .frame_shifts import FrameShifts, find_frame_shifts
 from .intrinsics import IntrinsicsDoubt, doubt_intrinsics
-from .landmarks import LandmarkConfig, Landmarker, Person, track
+from .landmarks import LandmarkConfig, Landmarker, Person
 from .letterbox import Letterbox, fit_to_video
 from .masks import CleanPlate, Foreground, MaskConfig, clean_plate, foreground
 from .monocular import MonocularConfig, Placement, place_person
@@ -101,7 +101,6 @@ __all__ = [
     "refine_cameras",
     "synchronise",
     "synchronised_frames",
-    "track",
     "triangulate",
     "wanted_person",
     "write_findings",

@@ -5,7 +5,6 @@ square around one of them a second network finds 33 landmarks, two more points t
 picture is, and a soft mask of the person.
 """
 
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -127,33 +126,6 @@ class Landmarker:
             next_region=Region.around(points[NUM_LANDMARKS], points[NUM_LANDMARKS + 1]),
             soft_mask=np.round(_sigmoid(outputs[REGION_SIZE, REGION_SIZE, 1][..., 0]) * 255).astype(np.uint8),
         )
-
-
-def track(pictures: Iterable[Picture], landmarker: Landmarker, start: Region | None = None) -> Iterator[Person | None]:
-    """One person from picture to picture, None where the person is not found.
-
-    Among several the largest is followed, or the one nearest to ``start``; once lost, the one nearest to where the
-    person was last seen, unless that is too far.
-    """
-    last, is_lost = start, True
-    for picture in pictures:
-        person = None if last is None or is_lost else look(picture, landmarker, last)
-        if person is None:
-            regions = landmarker.detect(picture)
-            looks = (look(picture, landmarker, region) for region in _candidates(regions, last, landmarker.config))
-            person = next((look for look in looks if look is not None), None)
-        is_lost = person is None
-        if person is not None:
-            last = person.next_region
-        yield person
-
-
-def _candidates(regions: list[Region], last: Region | None, config: LandmarkConfig) -> list[Region]:
-    """Who may be the person, likeliest first."""
-    if last is None:
-        return sorted(regions, key=lambda region: -region.size_px)
-    near = [region for region in regions if last.distance(region) < config.max_jump]
-    return sorted(near, key=last.distance)
 
 
 def look(picture: Picture, landmarker: Landmarker, region: Region) -> Person | None:
