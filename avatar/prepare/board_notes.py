@@ -39,6 +39,6 @@ def board_notes(work: Work, pictures: BoardPictures, calibrations: Sequence[Cali
         return {"notes": np.array([*told, *one_lens(checks, calibrations)], dtype=np.str_)}
 
     key = key_of("boards", [source.fingerprint() for source, _ in match.pairs], lenses, str(pictures.board))
-    found = stored(work.path("boards", "boards"), key, notes)
+    found = stored(work.path("boards", "boards"), key, notes, lambda kept: tuple(map(str, kept["notes"])))
     work.notify("boards", 1, 1, str(pictures.board))
-    return tuple(map(str, found["notes"]))
+    return found

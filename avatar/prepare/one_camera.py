@@ -64,7 +64,7 @@ def place_camera(work: Work, view: View, camera: Camera, seen: Seen, rate_hz: fl
         motion = camera_motion(_scene(work, view), focal)
         return _rig(place_person(camera, *one, rate_hz, config), motion, config)
 
-    rig = Rig.of(stored(work.path("cameras", "cameras"), key, lambda: place().arrays()))
+    rig = stored(work.path("cameras", "cameras"), key, lambda: place().arrays(), Rig.of)
     work.notify("cameras", 1, 1, "placed by the person")
     return rig
 
@@ -114,7 +114,10 @@ def _scene(work: Work, view: View) -> list[Corners]:
         earlier, later = (np.concatenate(each) for each in zip(*found, strict=True))
         return {"earlier": earlier, "later": later, "ends": np.cumsum([len(each) for each, _ in found])}
 
-    kept = stored(work.path("cameras", "scene"), key_of("scene", view.facts), follow)
+    return stored(work.path("cameras", "scene"), key_of("scene", view.facts), follow, _corners)
+
+
+def _corners(kept: Arrays) -> list[Corners]:
     parts = (np.split(kept[name], kept["ends"][:-1])[1:] for name in ("earlier", "later"))
     return list(zip(*parts, strict=True))
 

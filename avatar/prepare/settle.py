@@ -34,7 +34,7 @@ def settle_cameras(
         return moved(rig, cameras_by_outlines(some, body), seen).arrays()
 
     key = key_of("outlines", *facts, [each[KEY] for each in masks])
-    found = Rig.of(stored(work.path("cameras", "outlines"), key, settled))
+    found = stored(work.path("cameras", "outlines"), key, settled, Rig.of)
     work.notify("outlines", 1000, 1000, "")
     seen = found.corrected(seen)
     return found, replace(

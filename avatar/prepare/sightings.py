@@ -87,8 +87,13 @@ class Sightings:
         return rows
 
     def arrays(self) -> dict[str, ndarray]:
-        """For a file of arrays; ``Sightings(**arrays)`` is the inverse."""
+        """For a file of arrays."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
+
+    @staticmethod
+    def of_arrays(arrays: dict[str, ndarray]) -> "Sightings":
+        """The inverse of ``arrays``."""
+        return Sightings(**arrays)
 
     def followed(self, rows: Int[ndarray, " f"]) -> dict[str, ndarray]:
         """One person by picture, from its row in each; NaN and zeros where that is -1."""

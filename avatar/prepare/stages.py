@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property, partial
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +26,7 @@ from .pictures import Shot, are_written, check_lens, write_pictures
 from .sightings import Sightings
 from .solve import Refine, Rig, Seen, solve_rig
 from .sources import Source
-from .stored import KEY, Arrays, key_of, read_stored, stored
+from .stored import KEY, Arrays, key_of, stored
 from .straight_edges import EdgeCheck, doubt_distortion
 from .timeline import Timeline, compare_clocks, shift_frames
 from .undistort import Undistorter
@@ -103,7 +103,7 @@ def survey_videos(work: Work, pairs: Sequence[tuple[Source, Calibration]]) -> li
     for i, (source, calibration) in enumerate(pairs):
         key = key_of("videos", source.fingerprint(), list(calibration.size or ()))
         path = work.path("videos", calibration.name)
-        found.append(Footage.of(stored(path, key, lambda s=source, c=calibration: survey(s, c))))
+        found.append(stored(path, key, lambda s=source, c=calibration: survey(s, c), Footage.of))
         work.notify("videos", i + 1, len(pairs), calibration.name)
     return found
 
@@ -119,16 +119,14 @@ def find_everybody(
 
     The networks are made when a video is to be looked at. Calibrations are brought to the videos' pixels.
     """
-    total, done, landmarker, views = sum(len(each.times_s) for each in footage), 0, None, []
+    total, done, views = sum(len(each.times_s) for each in footage), 0, []
+    landmarker = cache(lambda: make_landmarker(config))
     for (source, calibration), each in zip(pairs, footage, strict=True):
         key = key_of("landmarks", source.fingerprint(), replace(config, num_threads=1))
         path = work.path("landmarks", calibration.name)
-        kept = read_stored(path, key)
-        if kept is None:
-            landmarker = landmarker or make_landmarker(config)
-            tell = work.counting("landmarks", done, total, calibration.name)
-            kept = stored(path, key, lambda s=source, m=landmarker, t=tell: _everybody(s, m, t))
-        sightings, lens = Sightings(**kept), each.letterbox.apply(calibration, each.size)
+        tell = work.counting("landmarks", done, total, calibration.name)
+        sightings = stored(path, key, lambda s=source, t=tell: _everybody(s, landmarker(), t), Sightings.of_arrays)
+        lens = each.letterbox.apply(calibration, each.size)
         anybody = sightings.table().max(axis=1, initial=-1)
         views.append(View(source=source, calibration=lens, footage=each, sightings=sightings, person=anybody))
         done += len(each.times_s)
@@ -171,9 +169,9 @@ def set_clocks(
                 break
         return {"offsets_s": settled.offsets_s, "rows": settled.rows}
 
-    kept = stored(work.path("clocks", "clocks"), key, settle)
-    work.notify("clocks", 1, 1, f"{len(kept['rows'])} time steps")
-    return replace(rough, **kept).every(stride)
+    found = stored(work.path("clocks", "clocks"), key, settle, lambda kept: replace(rough, **kept))
+    work.notify("clocks", 1, 1, f"{len(found)} time steps")
+    return found.every(stride)
 
 
 def observe(views: Sequence[View], cameras: Sequence[Camera], timeline: Timeline) -> Seen:
@@ -196,7 +194,8 @@ def straightened(view: View, camera: Camera, points_px: Float[ndarray, "f 33 2"]
 def solve_cameras(work: Work, cameras: Sequence[Camera], seen: Seen, refine: Refine, where: Path) -> Rig:
     """The cameras' places and the landmarks in space. Raises as ``solve_rig``."""
     key = key_of("cameras", camera_facts(cameras), seen.points_px.numpy(), seen.confidences.numpy(), refine)
-    rig = Rig.of(stored(work.path("cameras", "cameras"), key, lambda: solve_rig(cameras, seen, refine, where).arrays()))
+    path = work.path("cameras", "cameras")
+    rig = stored(path, key, lambda: solve_rig(cameras, seen, refine, where).arrays(), Rig.of)
     work.notify("cameras", 1, 1, "moved by the landmarks" if rig.is_refined else "as calibrated")
     return rig
 
@@ -208,8 +207,8 @@ def check_lenses(work: Work, shots: Sequence[Shot]) -> list[str]:
         lens = shot.calibration
         seen = shot.source.fingerprint(), shot.sightings.soft_masks, shot.sightings.regions, shot.frame_ids
         key = key_of("lenses", *seen, lens.intrinsics_px, lens.distortion, lens.is_fisheye)
-        kept = stored(work.path("lenses", shot.name), key, lambda s=shot: {"edges": check_lens(s).array()})
-        checks.append(EdgeCheck.of(shot.name, kept["edges"]))
+        path = work.path("lenses", shot.name)
+        checks.append(stored(path, key, lambda s=shot: {"edges": check_lens(s).array()}, partial(_edges, shot.name)))
         work.notify("lenses", i + 1, len(shots), shot.name)
     return doubt_distortion(checks)
 
@@ -225,7 +224,7 @@ def write_shots(work: Work, shots: Sequence[Shot], config: MaskConfig) -> list[A
         if not are_written(shot, work.folder):
             path.unlink(missing_ok=True)
         tell = work.counting("pictures", done, total, shot.name)
-        made = stored(path, key, lambda s=shot, t=tell: write_pictures(s, work.folder, config, t))
+        made = stored(path, key, lambda s=shot, t=tell: write_pictures(s, work.folder, config, t), _of_pictures)
         found.append(made | {KEY: np.array(key)})
         done += len(shot.steps)
         work.notify("pictures", done, total, shot.name)
@@ -247,9 +246,10 @@ def fit_person(work: Work, observations: Observations, masks: Sequence[Arrays], 
     def tell(share: float, detail: str) -> None:
         work.notify("body", round(1000 * share), 1000, detail)
 
-    kept = stored(work.path("body", "body"), key_of("body", *told), lambda: _body_arrays(fit(observations, tell)))
+    path = work.path("body", "body")
+    fitted = stored(path, key_of("body", *told), lambda: _body_arrays(fit(observations, tell)), _body_of)
     tell(1.0, "")
-    return _body_of(kept)
+    return fitted
 
 
 def mask_loader(folder: Path, cameras: Sequence[Camera], shots: Sequence[Shot]) -> MaskLoader:
@@ -288,6 +288,14 @@ def camera_facts(cameras: Sequence[Camera]) -> list[object]:
         [camera.name, camera.height, camera.width, camera.intrinsics_px.numpy(), camera.camera_from_world.numpy()]
         for camera in cameras
     ]
+
+
+def _edges(name: str, kept: Arrays) -> EdgeCheck:
+    return EdgeCheck.of(name, kept["edges"])
+
+
+def _of_pictures(kept: Arrays) -> Arrays:
+    return {name: kept[name] for name in ("disagreements", "unrest", "hidden")}
 
 
 def _body_arrays(fitted: FittedBody) -> Arrays:

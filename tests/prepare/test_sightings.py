@@ -32,7 +32,7 @@ def test_who_is_missed_is_where_they_were_before_and_after() -> None:
 
 def test_arrays_and_back() -> None:
     seen = two()
-    again = Sightings(**seen.arrays())
+    again = Sightings.of_arrays(seen.arrays())
     assert all(np.array_equal(value, again.arrays()[name], equal_nan=True) for name, value in seen.arrays().items())
 
 
