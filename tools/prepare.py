@@ -34,13 +34,16 @@ class PrepareCommand:
     with other options, it makes anew what they change.
 
     Example: avatar prepare --videos take1 --calibration take1/Calib.toml --out captures/take1 --max-height 960
+
     Example: avatar prepare --videos phone.mp4 --out captures/phone --fov 63 --height 1.82
-    and then: avatar fit hybrid --capture captures/take1 --run runs/take1
+
+    And then: avatar fit hybrid --capture captures/take1 --run runs/take1
 
     Attributes:
         videos: a folder with one video a camera, or one folder of pictures a camera, called like the cameras.
-        calibration: intri.yml with extri.yml, *.qca.txt, *.toml, transforms.json, or a folder of COLMAP's. One video
-            does without, and of its calibration the lens alone is used.
+        calibration: intri.yml with extri.yml, another *.yml, *.qca.txt, *.toml, transforms.json, cameras.json,
+            annots.npy, or a folder with intri.yml and extri.yml or COLMAP's cameras and images. One video does without,
+            and of its calibration the lens alone is used.
         out: folder of the capture, new or of the same videos.
         fov: field of view of the only camera in degrees across the longer side of its picture; by default what the
             video records, or an estimate.
@@ -96,9 +99,6 @@ def run(config: PrepareCommand) -> None:
         if config.board is None:
             raise ValueError(f"--boards {config.boards}: expected --board with it, such as checkerboard:7x4:60")
         boards = BoardPictures(folder=config.boards, board=parse_board(config.board))
-    boards = (
-        BoardPictures(folder=config.boards, board=parse_board(config.board)) if config.boards and config.board else None
-    )
     open_folder(config.out, config.videos, overwrite=config.overwrite)
     with progress() as bar:
         findings = prepare(what, config.out, notify=_Shown(bar), boards=boards)

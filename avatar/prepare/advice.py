@@ -27,7 +27,7 @@ def advise(findings: Findings, heights_px: Sequence[int], noticed: Sequence[str]
     """
     found = [(1.0, text) for text in noticed]
     for i, camera in enumerate(findings.cameras):
-        found += _of_camera(camera, heights_px[i], len(findings.points_world))
+        found += _of_camera(camera, heights_px[i], len(findings.points_world), len(findings.cameras) == 1)
         found += _of_masks(camera.name, _median(findings.disagreements[:, i]), _median(findings.overlaps[:, i]))
     if findings.is_refined:
         moved = max(findings.cameras, key=lambda camera: nan_to_num(camera.before_px - camera.after_px))
@@ -43,7 +43,7 @@ def advise(findings: Findings, heights_px: Sequence[int], noticed: Sequence[str]
     return tuple(text for _, text in sorted(found, key=lambda advice: -advice[0]))
 
 
-def _of_camera(camera: CameraFindings, height_px: int, steps: int) -> Iterator[Advice]:
+def _of_camera(camera: CameraFindings, height_px: int, steps: int, is_alone: bool) -> Iterator[Advice]:
     name, limit_px = camera.name, WORST_RESIDUAL * height_px
     if camera.sync_confidence < TRUSTED:
         yield 1.5, f"{name}: its clock could not be told from motion; make sure that its video starts with the others."
@@ -52,7 +52,9 @@ def _of_camera(camera: CameraFindings, height_px: int, steps: int) -> Iterator[A
         yield camera.after_px / limit_px, f"{name}: {text}"
     if (share := (camera.unseen + camera.missing) / steps) > RARELY_SEEN:
         yield share / RARELY_SEEN, f"{name}: has the person in only {1 - share:.0%} of the time; aim it better."
-    if camera.unrest > MOVING:
+    if camera.unrest > MOVING and is_alone:
+        yield 1.0, f"{name}: its scene changes, as a moving camera's does; masks are by the landmarks' network alone."
+    elif camera.unrest > MOVING:
         text = "its scene changes; masks were made without it. Fix the camera and the light."
         yield camera.unrest / MOVING, f"{name}: {text}"
     for note in camera.notes:

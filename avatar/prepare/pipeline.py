@@ -26,7 +26,7 @@ from .monocular import MonocularConfig
 from .observations import CameraFindings, Findings, FittedBody, Observations
 from .one_camera import find_lens, place_camera, uncalibrated
 from .one_person import wanted_person
-from .pictures import Shot
+from .pictures import MOVING, Shot
 from .report import write_report
 from .settle import settle_cameras
 from .solve import Refine, Rig
@@ -50,7 +50,7 @@ from .stages import (
     write_shots,
 )
 from .stored import Arrays
-from .timeline import Timeline
+from .timeline import Timeline, time_lost
 from .triangulate import bone_lengths
 from .world import house_turn
 
@@ -124,6 +124,7 @@ def prepare(
     views, noticed = _views(work, config, make_landmarker)
     cameras = [view.camera(config.max_height) for view in views]
     timeline = set_clocks(work, views, cameras, config.rate_hz, config.stride)
+    noticed += time_lost([each.name for each in cameras], [each.footage.times_s for each in views], timeline.offsets_s)
     seen = observe(views, cameras, timeline)
     if len(cameras) > 1:
         rig = solve_cameras(work, cameras, seen, config.refine, config.calibration or config.videos)
@@ -240,7 +241,8 @@ def _camera_findings(
     for i, (view, shot) in enumerate(zip(views, shots, strict=True)):
         is_missing = shot.rows < 0
         notes = [] if view.footage.letterbox.is_identity else [str(view.footage.letterbox)]
-        if (hidden := float(written[i]["hidden"])) > HIDDEN:
+        hidden, unrest = float(written[i]["hidden"]), float(written[i]["unrest"])
+        if hidden > HIDDEN and unrest <= MOVING:
             text = "of the scene behind the person is never seen, which makes masks worse; let the person walk about."
             notes.append(f"{hidden:.0%} {text}")
         notes += [doubt for doubt in rig.doubts if doubt.startswith(f"{shot.name}: ")]
@@ -254,7 +256,7 @@ def _camera_findings(
                 unseen=int((~shot.has_person & ~is_missing).sum()),
                 before_px=float(rig.before_px[i]),
                 after_px=float(rig.after_px[i]),
-                unrest=float(written[i]["unrest"]),
+                unrest=unrest,
                 notes=tuple(notes),
             )
         )

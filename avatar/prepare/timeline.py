@@ -16,6 +16,7 @@ from .synchronise import MotionSignal, landmark_motion, synchronise
 from .video import VideoFrame, synchronised_frames
 
 TRUSTED = 0.1  # confidence below which an offset is none
+LOST, LOST_S = 0.1, 0.5  # share and seconds of the longest video that may go unused without a word
 REACH = 3  # frames within which videos count as started together
 RATE_HZ = 30.0  # of single pictures
 NO_PICTURE = np.zeros((1, 1, 3), np.uint8)
@@ -115,6 +116,22 @@ def rows_of(
     if not rows:
         raise ValueError("the videos have no time in common; give those of one take, or check their frame rates")
     return np.array(rows)
+
+
+def time_lost(
+    names: Sequence[str], times_s: Sequence[Float[ndarray, " _"]], offsets_s: Float[ndarray, " c"]
+) -> list[str]:
+    """Where videos have clearly less time in common than the longest is long, a sentence on who cuts it short."""
+    starts, ends = (np.array([times[at] for times in times_s]) + offsets_s for at in (0, -1))
+    longest_s, common_s = float((ends - starts).max()), float(ends.min() - starts.max())
+    if longest_s - common_s <= max(LOST_S, LOST * longest_s):
+        return []
+    late, early = int(starts.argmax()), int(ends.argmin())
+    late_s, early_s = float(starts[late] - starts.min()), float(ends.max() - ends[early])
+    cuts = [(late_s, f"{names[late]}: its video begins {late_s:.1f} s after the first one does")]
+    cuts.append((early_s, f"{names[early]}: its video ends {early_s:.1f} s before the last one does"))
+    used = f"only the {common_s:.1f} s that all videos show are used. Give all of it, or leave that camera out."
+    return [f"{text}; {used}" for cut_s, text in cuts if cut_s > LOST_S / 2]
 
 
 def slowest_hz(times_s: Sequence[Float[ndarray, " _"]]) -> float:

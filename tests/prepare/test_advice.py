@@ -66,6 +66,12 @@ def test_each_weakness_is_told(change: dict[str, object], says: str) -> None:
     assert told.startswith(says)
 
 
+def test_a_camera_alone_may_move() -> None:
+    (told,) = advise(findings(replace(GOOD, unrest=0.3)), [960])
+    assert "masks are by the landmarks' network alone" in told
+    assert "Fix the camera" not in told
+
+
 def test_the_worst_comes_first() -> None:
     bad = replace(GOOD, name="c1", after_px=200.0, unseen=1)
     told = advise(findings(GOOD, bad, overlaps=torch.full((4, 2), 0.7)), [960, 960], ["noticed before."])

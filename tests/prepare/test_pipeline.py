@@ -174,6 +174,20 @@ def test_clocks_are_set(tmp_path: Path) -> None:
     assert len(found.points_world) == 13
 
 
+def test_a_video_that_ends_early_is_told(tmp_path: Path) -> None:
+    scene = Scene(frames=12)
+    config = PrepareConfig(
+        videos=scene.write_pictures(tmp_path / "videos"),
+        calibration=scene.write_calibration(tmp_path / "c.toml"),
+        pictures_hz=scene.rate_hz,
+    )
+    for frame in range(5, 12):
+        (config.videos / "cam02" / f"{frame:04d}.png").unlink()
+    found, _ = prepared(scene, config, tmp_path / "out")
+    assert len(found.points_world) == 5
+    assert any("cam02: its video ends 0.7 s before the last one does" in warning for warning in found.warnings)
+
+
 def no_videos(folder: Path, scene: Scene) -> None:
     (folder / "videos").rename(folder / "elsewhere")
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from avatar.prepare.timeline import Timeline, compare_clocks, rows_of, slowest_hz
+from avatar.prepare.timeline import Timeline, compare_clocks, rows_of, slowest_hz, time_lost
 
 from .scene import person
 
@@ -46,6 +46,16 @@ def test_nobody_tells_no_offset() -> None:
     assert found.offsets_s.tolist() == [0, 0]
     assert found.confidences[1] < 0.1
     assert len(found) == 50
+
+
+def test_who_cuts_the_capture_short_is_told() -> None:
+    times, names = np.arange(101) / 10, ["a", "b", "c"]
+    assert time_lost(names, [times, times, times[:95]], np.array([0.0, 0.3, 0.0])) == []
+    (said,) = time_lost(names, [times, times[:41], times], np.zeros(3))
+    assert said.startswith("b: its video ends 6.0 s before the last one does; only the 4.0 s that all")
+    late, early = time_lost(names, [times, times, times[:41]], np.array([0.0, 2.0, 0.0]))
+    assert late.startswith("b: its video begins 2.0 s after the first one does; only the 2.0 s")
+    assert early.startswith("c: its video ends 8.0 s before")
 
 
 def test_values_go_to_time_steps() -> None:
