@@ -41,7 +41,8 @@ demo-real: $(VENV)/.pose
 	@echo "Open $(REAL)/capture/report/index.html on the capture, $(REAL)/run/report/index.html on the avatar; $(REAL)/orbit.mp4 shows it"
 
 $(VENV)/.pose: $(VENV)/.installed
-	$(BIN)/python -m pip install --quiet --editable ".[pose]"
+	$(BIN)/python -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['optional-dependencies']['pose'], sep='\n')" \
+		| $(BIN)/python -m pip install --quiet --requirement /dev/stdin
 	touch $@
 
 check: install
