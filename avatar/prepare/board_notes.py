@@ -1,7 +1,7 @@
 """The stage in which pictures of a board, one folder a camera, are asked about the calibration of a capture."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +29,6 @@ def board_notes(work: Work, pictures: BoardPictures, calibrations: Sequence[Cali
     Raises as ``check_calibration`` and ``find_sources``.
     """
     match = match_cameras(find_sources(pictures.folder, 1.0), calibrations)
-    lenses = [[lens.name, lens.intrinsics_px, lens.distortion, lens.is_fisheye] for _, lens in match.pairs]
 
     def notes() -> Arrays:
         films = {lens.name: (frame.picture for frame in source.frames()) for source, lens in match.pairs}
@@ -38,7 +37,8 @@ def board_notes(work: Work, pictures: BoardPictures, calibrations: Sequence[Cali
         told = [sentence for check in checks if check.faults or not check.fit for sentence in check.sentences]
         return {"notes": np.array([*told, *one_lens(checks, calibrations)], dtype=np.str_)}
 
-    key = key_of("boards", [source.fingerprint() for source, _ in match.pairs], lenses, str(pictures.board))
+    facts = [asdict(lens) for lens in calibrations]
+    key = key_of("boards", [source.fingerprint() for source, _ in match.pairs], facts, str(pictures.board))
     found = stored(work.path("boards", "boards"), key, notes, lambda kept: tuple(map(str, kept["notes"])))
     work.notify("boards", 1, 1, str(pictures.board))
     return found

@@ -12,7 +12,7 @@ from avatar.capture.calibration import Calibration
 from .letterbox import Letterbox, fit_to_video
 from .sources import Source
 from .stored import Arrays
-from .video import VideoFrame
+from .video import VideoConfig, VideoFrame
 
 Counted = Callable[[int], None]
 """Called with the number of frames done."""
@@ -48,7 +48,7 @@ class Footage:
 
 
 def survey(source: Source, calibration: Calibration) -> Arrays:
-    """Look through a video once. Raises ValueError where it is damaged, or cannot be what was calibrated."""
+    """Look through a video once. ValueError where it is damaged, has huge gaps, or cannot be what was calibrated."""
     times, ids, looks, size = [], [], [], (0, 0)
     for count, frame in enumerate(source.frames()):
         times.append(frame.time_s)
@@ -56,6 +56,11 @@ def survey(source: Source, calibration: Calibration) -> Arrays:
         size = frame.picture.shape[:2]
         if count & (count - 1) == 0:  # 0, 1, 2, 4, 8 ...
             looks.append(frame.picture)
+    periods = np.ptp(times) / np.median(np.diff(times)) if len(times) > 1 else 0
+    if periods > VideoConfig().max_frames:
+        raise ValueError(
+            f"{source.path}: its pictures are numbered or timed with gaps of {periods:.0f}; number them anew"
+        )
     box = fit_to_video(calibration, looks)
     return {
         "times_s": np.array(times),

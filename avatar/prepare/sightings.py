@@ -96,9 +96,9 @@ class Sightings:
         return Sightings(**arrays)
 
     def followed(self, rows: Int[ndarray, " f"]) -> dict[str, ndarray]:
-        """One person by picture, from its row in each; NaN and zeros where that is -1."""
+        """One person's landmarks by picture, from its row in each; NaN and confidence zero where that is -1."""
         is_seen = rows >= 0
-        names = {"points_px": np.nan, "confidences": 0, "guesses_m": np.nan, "regions": 0, "soft_masks": 0}
+        names = {"points_px": np.nan, "confidences": 0, "guesses_m": np.nan}
         found = {}
         for name, empty in names.items():
             values = getattr(self, name)

@@ -154,7 +154,8 @@ def set_clocks(
     frames late, and none once the cameras have moved. So they move here, for the clocks alone.
     """
     times, points, trust = _motions(views)
-    key = key_of("clocks", times, points, trust, camera_facts(cameras), rate_hz)
+    lenses = [[view.calibration.distortion, view.calibration.is_fisheye] for view in views]
+    key = key_of("clocks", times, points, trust, camera_facts(cameras), lenses, rate_hz)
     rough = compare_clocks(times, points, trust, rate_hz)
 
     def settle() -> Arrays:

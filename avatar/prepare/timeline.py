@@ -13,7 +13,7 @@ from avatar.structs import Camera
 
 from .frame_shifts import find_frame_shifts
 from .synchronise import MotionSignal, landmark_motion, synchronise
-from .video import VideoFrame, synchronised_frames
+from .video import VideoConfig, VideoFrame, synchronised_frames
 
 TRUSTED = 0.1  # confidence below which an offset is none
 LOST, LOST_S = 0.1, 0.5  # share and seconds of the longest video that may go unused without a word
@@ -106,7 +106,13 @@ def shift_frames(
 def rows_of(
     times_s: Sequence[Float[ndarray, " _"]], offsets_s: Float[ndarray, " c"], rate_hz: float
 ) -> Int[ndarray, "f c"]:
-    """For each time step and camera the position of the nearest frame; -1 in gaps. ValueError without overlap."""
+    """For each time step and camera the position of the nearest frame; -1 in gaps.
+
+    ValueError without overlap, and for more time steps than a video may have frames.
+    """
+    most, shortest_s = VideoConfig().max_frames, min(float(np.ptp(times)) for times in times_s)
+    if shortest_s * rate_hz > most:
+        raise ValueError(f"{rate_hz:g} time steps a second: expected at most {most} in all; give a lower rate")
 
     def frames(times: Float[ndarray, " f"]) -> list[VideoFrame]:
         return [VideoFrame(index=row, time_s=float(time), picture=NO_PICTURE) for row, time in enumerate(times)]

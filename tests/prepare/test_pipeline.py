@@ -119,6 +119,20 @@ def test_late_options_redo_late_stages(small: tuple[Scene, PrepareConfig, Path],
     assert len(list((out / "cam01").iterdir())) == 4, "pictures of the larger capture are gone"
 
 
+def test_another_lens_sets_clocks_anew(small: tuple[Scene, PrepareConfig, Path], tmp_path: Path) -> None:
+    """And does what comes after; landmarks are those of the video."""
+    scene, config, made = small
+    out = copytree(made, tmp_path / "out")
+    bent = replace(scene, lens=(-0.11, 0.05, 0.001, -0.001, 0.0))
+    other = replace(config, calibration=bent.write_calibration(tmp_path / "c.toml"))
+    _, looks = prepared(scene, other, out)
+    before, after = digests(made), digests(out)
+    assert looks == 0
+    changed = {name.split("/")[1] for name in before if name.startswith("prepare/") and before[name] != after[name]}
+    assert changed >= {"clocks", "cameras", "lenses", "pictures", "body"}
+    assert not changed & {"videos", "landmarks"}
+
+
 def test_another_picture_is_looked_at_anew(small: tuple[Scene, PrepareConfig, Path], tmp_path: Path) -> None:
     scene, config, out = small
     videos = copytree(config.videos, tmp_path / "videos")
@@ -233,9 +247,15 @@ def nobody(folder: Path, scene: Scene) -> None:
     scene.absent.update({camera: tuple(range(4)) for camera in range(3)})
 
 
+def huge_numbers(folder: Path, scene: Scene) -> None:
+    path = folder / "videos" / "cam02" / "0003.png"
+    path.rename(path.with_name("999999999.png"))
+
+
 @pytest.mark.parametrize(
     ("spoil", "says"),
     [
+        (huge_numbers, "cam02: its pictures are numbered or timed with gaps"),
         (no_videos, "no such video or folder"),
         (empty_folder, "neither videos"),
         (damaged_picture, "0003.png: is truncated"),

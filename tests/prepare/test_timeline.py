@@ -21,6 +21,8 @@ def test_rows_are_the_nearest_frames() -> None:
     assert rows[:, 1].tolist() == list(range(0, 30, 2))
     assert rows[:3, 0].tolist() == [5, 6, 7]
     assert -1 in rows[3:6, 0]
+    with pytest.raises(ValueError, match="at most 100000 in all; give a lower rate"):
+        rows_of([slow, fast], np.zeros(2), 1e9)
     with pytest.raises(ValueError, match="no time in common"):
         rows_of([slow, fast], np.array([0.0, 50.0]), 10.0)
 
