@@ -94,15 +94,20 @@ def run(config: PrepareCommand) -> None:
         person=config.person,
         one_camera=MonocularConfig(fov_degrees=config.fov, height_m=config.height),
     )
-    boards = None
-    if config.boards is not None:
-        if config.board is None:
-            raise ValueError(f"--boards {config.boards}: expected --board with it, such as checkerboard:7x4:60")
-        boards = BoardPictures(folder=config.boards, board=parse_board(config.board))
+    boards = _boards(config)
     open_folder(config.out, config.videos, overwrite=config.overwrite)
     with progress() as bar:
         findings = prepare(what, config.out, notify=_Shown(bar), boards=boards)
     _say(findings, config.out)
+
+
+def _boards(config: PrepareCommand) -> BoardPictures | None:
+    if config.boards is None and config.board is None:
+        return None
+    if config.boards is None or config.board is None or config.calibration is None:
+        given = f"--boards {config.boards} --board {config.board} --calibration {config.calibration}"
+        raise ValueError(f"{given}: give all three, such as --board checkerboard:7x4:60, to check the calibration")
+    return BoardPictures(folder=config.boards, board=parse_board(config.board))
 
 
 class _Shown:
