@@ -25,7 +25,7 @@ from .same_person import MatchedPerson, PeopleSeen, match_people
 from .sightings import Sightings
 from .solve import Refine
 from .straight_edges import EdgeCheck, check_edges, doubt_distortion
-from .synchronise import MotionSignal, Synchronisation, landmark_motion, picture_motion, synchronise
+from .synchronise import MotionSignal, Synchronisation, landmark_motion, synchronise
 from .triangulate import BoneLength, Triangulation, bone_lengths, triangulate
 from .undistort import Undistorter
 from .video import VideoConfig, VideoFrame, read_video, synchronised_frames
@@ -92,7 +92,6 @@ __all__ = [
     "landmark_motion",
     "match_people",
     "open_folder",
-    "picture_motion",
     "place_person",
     "prepare",
     "read_findings",

@@ -49,11 +49,6 @@ class Observations:
         """Number of time steps."""
         return len(self.points_px)
 
-    @property
-    def is_monocular(self) -> bool:
-        """Whether depth is known from one camera's guess alone."""
-        return len(self.cameras) == 1
-
     def every(self, stride: int) -> "Observations":
         """Every so many time steps."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}

@@ -1,12 +1,11 @@
 """How the clocks of several videos differ, from how a person moves in them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
-import cv2
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Float
 from numpy import ndarray
 
 LOBE_S = 0.25  # offsets nearer to the best one than this are no rivals
@@ -66,20 +65,6 @@ def landmark_motion(
     speeds = np.diff(heights, axis=0) / np.diff(times_s)[:, None] / max(size, 1e-6)
     middles = (times_s[1:] + times_s[:-1]) / 2
     return MotionSignal(times_s=middles, values=_smoothed(speeds, smooth_s / float(np.median(np.diff(times_s)))))
-
-
-def picture_motion(
-    pictures: Iterable[UInt8[ndarray, "h w 3"]], times_s: Float[ndarray, " f"], width: int = 160
-) -> MotionSignal:
-    """How much a static camera's picture changes: for videos in which no landmarks are found."""
-    changes, previous = [], None
-    for picture in pictures:
-        size = (width, max(1, round(picture.shape[0] * width / picture.shape[1])))
-        small = cv2.resize(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), size, interpolation=cv2.INTER_AREA)
-        if previous is not None:
-            changes.append(np.log1p(np.abs(small.astype(np.float64) - previous).mean()))
-        previous = small
-    return MotionSignal(times_s=(times_s[1:] + times_s[:-1]) / 2, values=np.array(changes)[:, None])
 
 
 def synchronise(signals: Sequence[MotionSignal], min_overlap_s: float = 1.0) -> Synchronisation:

@@ -1,10 +1,10 @@
-"""Pictures, masks and landmarks without the distortion of their lens, all by one map."""
+"""Pictures, soft masks and landmarks without the distortion of their lens, all by one map."""
 
 from functools import cached_property
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float, UInt8
+from jaxtyping import Float, UInt8
 from numpy import ndarray
 
 from avatar.capture.calibration import Calibration
@@ -25,11 +25,10 @@ class Undistorter:
 
     def picture(self, picture: UInt8[ndarray, "h w *d"]) -> UInt8[ndarray, "h w *d"]:
         """The undistorted picture, of any channels; black where the lens saw nothing."""
-        return self._remapped(picture)
-
-    def mask(self, is_foreground: Bool[ndarray, "h w"]) -> Bool[ndarray, "h w"]:
-        """The undistorted mask, cut where its edge is one half."""
-        return self._remapped(is_foreground.astype(np.uint8) * 255) >= 128
+        if picture.shape[:2] != (self.height, self.width):
+            found = f"{picture.shape[0]} x {picture.shape[1]}"
+            raise ValueError(f"expected a picture of {self.height} x {self.width} (h x w), got {found}")
+        return cv2.remap(picture, *self._maps, interpolation=cv2.INTER_LINEAR) if self.is_needed else picture
 
     def points(self, points_px: Float[ndarray, "n 2"]) -> Float[ndarray, "n 2"]:
         """Where landmarks of the video's picture lie in the undistorted one; pixel centres at .5, NaN stays."""
@@ -41,12 +40,6 @@ class Undistorter:
         found = np.full(points_px.shape, np.nan)
         found[is_known] = undistort(known, self._intrinsics, self._distortion, P=self._intrinsics)[:, 0] + 0.5
         return found
-
-    def _remapped(self, pixels: UInt8[ndarray, "h w *d"]) -> UInt8[ndarray, "h w *d"]:
-        if pixels.shape[:2] != (self.height, self.width):
-            found = f"{pixels.shape[0]} x {pixels.shape[1]}"
-            raise ValueError(f"expected a picture of {self.height} x {self.width} (h x w), got {found}")
-        return cv2.remap(pixels, *self._maps, interpolation=cv2.INTER_LINEAR) if self.is_needed else pixels
 
     @cached_property
     def _maps(self) -> tuple[ndarray, ndarray]:

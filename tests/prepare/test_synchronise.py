@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from avatar.geometry import look_at, project, transform_points
-from avatar.prepare.synchronise import MotionSignal, landmark_motion, picture_motion, synchronise
+from avatar.prepare.synchronise import MotionSignal, landmark_motion, synchronise
 
 
 def dance(times_s: np.ndarray) -> np.ndarray:
@@ -73,18 +73,6 @@ def test_nothing_known_means_nothing_moved() -> None:
     np.testing.assert_array_equal(found.offsets_s, 0)
     np.testing.assert_array_equal(found.confidences, 0)
     assert synchronise([still]).offsets_s.tolist() == [0.0]
-
-
-def test_pictures_alone_suffice() -> None:
-    """A patch that jumps when its dancer does, filmed from 0 and from 1 second on."""
-    random = np.random.default_rng(0)
-    places = np.cumsum(random.integers(0, 2, 240) * random.integers(2, 9, 240)) % 140
-    pictures = np.zeros((240, 60, 160, 3), np.uint8)
-    for picture, place in zip(pictures, places, strict=True):
-        picture[20:40, place : place + 20] = 200
-    times = np.arange(240) / 30
-    signals = [picture_motion(pictures[:200], times[:200]), picture_motion(pictures[30:], times[:210])]
-    np.testing.assert_allclose(synchronise(signals).offsets_s, [0.0, 1.0], atol=1e-9)
 
 
 def test_times_must_increase() -> None:

@@ -61,7 +61,7 @@ def test_picture_mask_and_landmarks_agree(calibration: Calibration) -> None:
         picture = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
         shift = tuple(round(16 * (value - 0.5)) for value in at[0])
         cv2.circle(picture, shift, 16 * 9, (200, 200, 200), -1, shift=4)
-        mask = undistorter.mask(picture[..., 0] > 0)
+        mask = undistorter.picture(np.where(picture[..., 0] > 0, np.uint8(255), np.uint8(0))) >= 128
         bright = undistorter.picture(picture)[..., 0] > 100
         assert (mask & bright).sum() > 0.97 * (mask | bright).sum()
         middle = np.argwhere(mask).mean(axis=0)[::-1] + 0.5
