@@ -37,7 +37,7 @@ def ours(out: str) -> list[list[str]]:
 @pytest.fixture(autouse=True)
 def wide(monkeypatch: pytest.MonkeyPatch) -> None:
     """Lines are not broken."""
-    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setattr("tools.console._width", 200)
 
 
 @pytest.fixture

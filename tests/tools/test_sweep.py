@@ -121,7 +121,7 @@ def test_a_protocols_subjects_are_averaged_under_its_table(
     tmp_path: Path, command: Command, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ):
     """Of two subjects of spare-3, which any capture is, and one that fails."""
-    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setattr(import_module("avatar.tools").console, "_width", 200)
     protocols = import_module("avatar.evaluate.protocols")
 
     def pretend(waiting: list[Any], places: object, count: int, outcomes: dict[str, Any]) -> None:
