@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from avatar.body import AnnyBody, BodyModel, ShapedBody, SmplBody, load_body
+from avatar.descent import lbfgs
 from avatar.engine import MeshTree, closest_points, forward_kinematics
 from avatar.geometry import (
     farthest_point_sampling,
@@ -280,24 +281,8 @@ class _Fit:
         return surface + share * pivots + self.config.turn_prior * self.turns.square().sum(-1).mean()
 
     def run(self, cost: Callable[[], Float[Tensor, ""]], steps: int, more: Sequence[Tensor] = ()) -> None:
-        """L-BFGS (Liu and Nocedal 1989) with a line search that keeps to Wolfe's conditions."""
-        unknowns = [self.turns, self.shifts, *more]
-        optimizer = torch.optim.LBFGS(
-            unknowns,
-            max_iter=steps,
-            history_size=20,
-            tolerance_grad=0,
-            tolerance_change=0,
-            line_search_fn="strong_wolfe",
-        )
-
-        def closure() -> float:
-            optimizer.zero_grad()
-            value = _UNIT * cost()
-            value.backward()
-            return float(value.detach())
-
-        optimizer.step(closure)
+        """Steps downhill for the corrections, and for ``more`` unknowns."""
+        lbfgs(lambda: _UNIT * cost(), [self.turns, self.shifts, *more], steps, tolerance_change=0.0)
 
 
 def _fit_person(match: _Match, start: Pose, config: ConversionConfig) -> tuple[Shape, Pose, _Match]:

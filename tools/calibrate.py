@@ -90,10 +90,15 @@ def run(config: CalibrateCommand) -> None:
         raise ValueError("give --videos of synchronised cameras, or --intrinsics of each by itself, or both")
     if config.check is None and config.out is None:
         raise ValueError("give --out, the calibration to write, or --check, the calibration to check")
+    if config.out is not None and config.out.suffix not in (".json", ".toml"):
+        raise ValueError(f"--out {config.out}: expected a name that ends in .json or .toml")
+    given = read_calibrations(config.check, config.unit_m) if config.check else []
+    alone = _seen_alone(config.intrinsics, board, config.rate) if config.intrinsics else None
+    together = _seen_together(config.videos, board, config.rate) if config.videos else None
     if config.check is not None:
-        _check(config.check, config, board)
+        _check(given, config, board, alone, together or [])
     if config.out is not None:
-        _calibrate(config.out, config, board)
+        _calibrate(config.out, config, board, alone, together)
 
 
 def _print(path: Path, board: Board) -> None:
@@ -104,12 +109,14 @@ def _print(path: Path, board: Board) -> None:
     say(f"Wrote {path}: print it at its true size, glue it to something flat, and measure a square")
 
 
-def _calibrate(out: Path, config: CalibrateCommand, board: Board) -> None:
-    if out.suffix not in (".json", ".toml"):
-        raise ValueError(f"--out {out}: expected a name that ends in .json or .toml")
-    own = _seen_alone(config.intrinsics, board, config.rate) if config.intrinsics else None
-    films = _seen_together(config.videos, board, config.rate) if config.videos else None
-    lenses = fit_lenses(own or films or [], board, is_fisheye=config.fisheye)
+def _calibrate(
+    out: Path,
+    config: CalibrateCommand,
+    board: Board,
+    alone: Sequence[BoardFilm] | None,
+    films: Sequence[BoardFilm] | None,
+) -> None:
+    lenses = fit_lenses(alone or films or [], board, is_fisheye=config.fisheye)
     print_lenses(lenses)
     warnings = [warning for lens in lenses for warning in lens_warnings(lens, board)]
     picture = out.with_suffix(".png")
@@ -181,10 +188,14 @@ def _seen(sources: Sequence[Source], board: Board, rate: float) -> list[BoardFil
         )
 
 
-def _check(path: Path, config: CalibrateCommand, board: Board) -> None:
-    calibrations = read_calibrations(path, config.unit_m)
-    together = _seen_together(config.videos, board, config.rate) if config.videos else []
-    alone = _seen_alone(config.intrinsics, board, config.rate) if config.intrinsics else together
+def _check(
+    calibrations: Sequence[Calibration],
+    config: CalibrateCommand,
+    board: Board,
+    alone: Sequence[BoardFilm] | None,
+    together: Sequence[BoardFilm],
+) -> None:
+    alone = together if alone is None else alone
     for film, calibration in _paired(alone, calibrations):
         for sentence in check_views(calibration, film.size, diverse_views(film, board), board).sentences:
             say(sentence)

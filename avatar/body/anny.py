@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from avatar.geometry import matrices_from_quats, quats_from_matrices
+from avatar.geometry import matrices_from_quats, nearest_rotations, quats_from_matrices
 from avatar.structs import Body, Mesh, Pose, Shape
 
 from .data_file import DataFile
@@ -149,10 +149,7 @@ class AnnyBody:
         """Rotations from Anny's reference orientations to rest, of every joint's parent and of the joint itself."""
         if self.turns is None:
             raise ValueError("local_ref: expected poses of Anny's own rig, found a body on another; call load_body()")
-        moments = self.turns(self.shape_space.coefficients(shape))
-        left, _, right = torch.linalg.svd(moments)
-        sign = torch.linalg.det(left @ right)
-        turns = left * torch.stack([torch.ones_like(sign), torch.ones_like(sign), sign], -1)[:, None] @ right
+        turns = nearest_rotations(self.turns(self.shape_space.coefficients(shape)))
         root = torch.eye(3).to(turns)[None]
         turns = torch.cat([root, turns[1:]])
         return torch.cat([root, turns[list(self.parents[1:])]]), turns

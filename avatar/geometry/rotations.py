@@ -120,3 +120,13 @@ def _sine_ratio(fraction: Tensor, angle: Tensor) -> Tensor:
 
 def _upper_half(quats: Tensor) -> Tensor:
     return torch.where(quats[..., :1] < 0, -quats, quats)
+
+
+def nearest_rotations(matrices: Float[Tensor, "*b 3 3"]) -> Float[Tensor, "*b 3 3"]:
+    """The rotations nearest to matrices, by the sum of squares of their differences.
+
+    Of the sum of ``target source^T`` over points it is the rotation that best turns source into target (Kabsch 1976).
+    """
+    left, _, right = torch.linalg.svd(matrices)
+    sign = torch.linalg.det(left @ right)
+    return left * torch.stack([torch.ones_like(sign), torch.ones_like(sign), sign], dim=-1)[..., None, :] @ right

@@ -1,10 +1,8 @@
 """What is weak in a prepared capture, and what to do about it."""
 
-import math
 from collections.abc import Iterator, Sequence
 
 from numpy import nan_to_num
-from torch import Tensor
 
 from .observations import CameraFindings, Findings
 from .pictures import MOVING
@@ -28,7 +26,9 @@ def advise(findings: Findings, heights_px: Sequence[int], noticed: Sequence[str]
     found = [(1.0, text) for text in noticed]
     for i, camera in enumerate(findings.cameras):
         found += _of_camera(camera, heights_px[i], len(findings.points_world), len(findings.cameras) == 1)
-        found += _of_masks(camera.name, _median(findings.disagreements[:, i]), _median(findings.overlaps[:, i]))
+        found += _of_masks(
+            camera.name, *(float(each[:, i].nanmedian()) for each in (findings.disagreements, findings.overlaps))
+        )
     if findings.is_refined:
         moved = max(findings.cameras, key=lambda camera: nan_to_num(camera.before_px - camera.after_px))
         text = f"The landmarks moved the cameras, {moved.name} from {moved.before_px:.1f} to {moved.after_px:.1f} px"
@@ -68,8 +68,3 @@ def _of_masks(name: str, disagreement: float, overlap: float) -> Iterator[Advice
     if overlap < WORST_OVERLAP:
         text = f"the fitted body covers its masks by {overlap:.0%} only; look at masks and body."
         yield (1 - overlap) / (1 - WORST_OVERLAP), f"{name}: {text}"
-
-
-def _median(values: Tensor) -> float:
-    known = values[values.isfinite()]
-    return float(known.median()) if len(known) else math.nan

@@ -1,20 +1,20 @@
 """Cameras refined on a person's landmarks: bundle adjustment (Triggs et al., "Bundle Adjustment - A Modern Synthesis",
 1999), with the given calibration as the prior."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from avatar.descent import levenberg_marquardt
 from avatar.structs import Camera
 
 from .rig_model import FOCAL, NUM_FREEDOMS, PRINCIPAL, RADIAL, SHIFT, TURN, RigModel
 from .triangulate import triangulate_points
 
 MIN_SCALE_PX = 0.02
-MAX_DAMPING = 1e8
 NEEDED = 0.7
 # A landmarker errs alike in neighbouring frames and views: so many observations tell as much as one.
 ALIKE = 100.0
@@ -159,23 +159,20 @@ class _Problem:
         self, rig: RigModel, points: Float[Tensor, "n 3"], scale_px: float, steps: int
     ) -> tuple[RigModel, Float[Tensor, "n 3"]]:
         """Levenberg and Marquardt's steps until none lowers the cost by a millionth."""
-        cost, damping = self.cost(rig, points, scale_px), 1e-4
-        for _ in range(steps):
-            system = self.normal_equations(rig, points, scale_px)
-            while damping < MAX_DAMPING:
+
+        def cost(state: tuple[RigModel, Tensor]) -> float:
+            return self.cost(*state, scale_px)
+
+        def linearised(state: tuple[RigModel, Tensor]) -> Callable[[float], tuple[RigModel, Tensor]]:
+            system, (now, places) = self.normal_equations(*state, scale_px), state
+
+            def damped(damping: float) -> tuple[RigModel, Tensor]:
                 turn, move = system.step(damping)
-                trial, moved = rig.moved(turn), points + move
-                found = self.cost(trial, moved, scale_px)
-                if found <= cost:
-                    break
-                damping *= 10
-            else:
-                break
-            rig, points, damping = trial, moved, damping / 10
-            if cost - found < 1e-6 * cost:
-                break
-            cost = found
-        return rig, points
+                return now.moved(turn), places + move
+
+            return damped
+
+        return levenberg_marquardt((rig, points), cost, linearised, steps, tolerance=1e-6)
 
     def normal_equations(self, rig: RigModel, points: Float[Tensor, "n 3"], scale_px: float) -> "_NormalEquations":
         by_camera, by_point = rig.jacobians(points)

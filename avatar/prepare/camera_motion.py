@@ -10,6 +10,8 @@ from jaxtyping import Bool, Float, UInt8
 from numpy import ndarray
 from torch import Tensor
 
+from avatar.geometry import nearest_rotations
+
 Picture = tuple[UInt8[ndarray, "h w 3"], Float[ndarray, "h w"]]
 Corners = tuple[Float[ndarray, "_ 2"], Float[ndarray, "_ 2"]]
 
@@ -177,9 +179,7 @@ def _best_of_pairs(earlier: Float[ndarray, "n 3"], later: Float[ndarray, "n 3"],
 
 def _rotation(moments: Float[ndarray, "*t 3 3"]) -> Float[ndarray, "*t 3 3"]:
     """The rotations that best turn vectors into others, from the sum of products of both (Kabsch 1976)."""
-    left, _, right = np.linalg.svd(moments)
-    signs = np.linalg.det(left @ right)[..., None]
-    return np.swapaxes((left * np.concatenate([signs**0, signs**0, signs], axis=-1)[..., None, :]) @ right, -1, -2)
+    return nearest_rotations(torch.from_numpy(moments)).mT.numpy()
 
 
 def _misfits(turn: Float[ndarray, "3 3"], corners: Corners, focal: float) -> Float[ndarray, " n"]:

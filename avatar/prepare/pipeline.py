@@ -121,7 +121,9 @@ def prepare(
     ``boards`` are asked about the calibration. Raises ValueError, FileNotFoundError or ImportError that say what to do.
     """
     work, name = Work(folder=folder, notify=notify), folder.resolve().name
-    views, noticed = _views(work, config, make_landmarker)
+    pairs, noticed = _cameras_of(config)
+    views, of_people = _views(work, config, pairs, make_landmarker)
+    noticed = [*noticed, *of_people]
     cameras = [view.camera(config.max_height) for view in views]
     timeline = set_clocks(work, views, cameras, config.rate_hz, config.stride)
     noticed += time_lost([each.name for each in cameras], [each.footage.times_s for each in views], timeline.offsets_s)
@@ -132,7 +134,10 @@ def prepare(
         rig = place_camera(work, views[0], cameras[0], seen, timeline.rate_hz, config.one_camera)
     seen, cameras = rig.corrected(seen), rig.cameras(cameras)
     shots = [_shot(view, cameras[i], timeline.rows[:, i]) for i, view in enumerate(views)]
-    of_lenses = [*check_lenses(work, shots), *_of_boards(work, config, boards)]
+    of_lenses = [
+        *check_lenses(work, shots),
+        *(board_notes(work, boards, [lens for _, lens in pairs]) if boards else ()),
+    ]
     written = write_shots(work, shots, MaskConfig())
     observations = Observations(
         cameras=cameras,
@@ -161,27 +166,24 @@ def prepare(
 
 
 def _views(
-    work: Work, config: PrepareConfig, make_landmarker: Callable[[LandmarkConfig], Landmarker]
+    work: Work,
+    config: PrepareConfig,
+    pairs: Sequence[tuple[Source, Calibration]],
+    make_landmarker: Callable[[LandmarkConfig], Landmarker],
 ) -> tuple[list[View], list[str]]:
     """The cameras that see the person, who is found and followed in each; and what was noticed."""
     wanted = wanted_person(config.person)
-    pairs, noticed = _cameras_of(config)
     views = find_everybody(work, pairs, survey_videos(work, pairs), config.landmarks, make_landmarker)
     views, unseen = _with_person(views, config.videos)
     views, one = choose_person(views, [view.camera(config.max_height) for view in views], wanted)
     views, absent = _with_person(views, config.videos)
-    noticed = [*noticed, *unseen, *absent]
+    noticed = [*unseen, *absent]
     if one.num_people > 1:
         noticed.append(f"{one.num_people} people were found; if the largest is not the one, choose with --person.")
     if config.calibration is None:
         views[0], of_lens = find_lens(work, views[0], config.one_camera)
         noticed += of_lens
     return views, noticed
-
-
-def _of_boards(work: Work, config: PrepareConfig, boards: BoardPictures | None) -> Sequence[str]:
-    """What boards say of the calibration, before it is brought to the videos."""
-    return board_notes(work, boards, [lens for _, lens in _cameras_of(config)[0]]) if boards else ()
 
 
 def _of_all(sentences: Sequence[str], shots: Sequence[Shot]) -> list[str]:

@@ -9,9 +9,8 @@ from numpy import ndarray
 
 from .landmarks import Person, Picture
 from .region import Region
-from .skeleton import NAMES, NUM_LANDMARKS
+from .skeleton import NAMES, NUM_LANDMARKS, TORSO
 
-TORSO = [NAMES.index(name) for name in ("left_shoulder", "right_shoulder", "left_hip", "right_hip")]
 THIGHS = [NAMES.index(name) for name in ("left_hip", "right_hip", "left_knee", "right_knee")]
 SAMPLES = 8  # of a quadrilateral's side
 

@@ -21,6 +21,8 @@ def _mirrored(name: str) -> str:
 MIRROR: Final = tuple(NAMES.index(_mirrored(name)) for name in NAMES)
 # What a landmarker confuses as a whole when it takes the left for the right.
 SWAP_GROUPS: Final = {"head": range(1, 11), "arms": range(11, 23), "legs": range(23, 33)}
+# The corners of the trunk.
+TORSO: Final = [NAMES.index(f"{side}_{joint}") for joint in ("shoulder", "hip") for side in ("left", "right")]
 # Pairs whose distance does not change as a person moves.
 BONES: Final = tuple(
     (NAMES.index(f"{side}_{start}"), NAMES.index(f"{side}_{end}"))

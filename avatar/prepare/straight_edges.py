@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float, UInt8
 from numpy import ndarray
 
 from avatar.capture.calibration import Calibration
+from avatar.capture.camera_files.conventions import centre_intrinsics
 
 from .letterbox import DARK
 
@@ -229,8 +230,7 @@ def _off_line(
 def _undistorted(
     calibration: Calibration, points: Float[ndarray, "n 2"], step: Float[ndarray, " d"]
 ) -> Float[ndarray, "n 2"]:
-    intrinsics = calibration.intrinsics_px.copy()
-    intrinsics[:2, 2] -= 0.5
+    intrinsics = centre_intrinsics(calibration.intrinsics_px)
     return cv2.undistortPoints(points[:, None], intrinsics, calibration.distortion + step, P=intrinsics)[:, 0]
 
 

@@ -12,6 +12,7 @@ from avatar.geometry import (
     matrices_from_axis_angles,
     matrices_from_quats,
     multiply_quats,
+    nearest_rotations,
     normalize_quats,
     quats_from_axis_angles,
     quats_from_matrices,
@@ -133,3 +134,11 @@ def test_slerp_of_equal_and_of_nearly_equal_rotations():
     torch.testing.assert_close(slerp(start, start, 0.3), start)
     end = multiply_quats(quats_from_axis_angles(axes()[:6] * 1e-9), start)
     assert gradcheck(lambda a, b: slerp(a, b, 0.3), (start.requires_grad_(), end.requires_grad_()))
+
+
+def test_the_nearest_rotation_turns_points_back_and_never_mirrors():
+    turns = matrices_from_quats(random_quats(5))
+    points = torch.randn(5, 7, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    torch.testing.assert_close(nearest_rotations((points @ turns.mT).mT @ points), turns)
+    mirrored = nearest_rotations(turns @ torch.diag(torch.tensor([3.0, 2.0, -1.0], dtype=torch.float64)))
+    torch.testing.assert_close(mirrored, turns)

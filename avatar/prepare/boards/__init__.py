@@ -1,6 +1,6 @@
 """Cameras calibrated, and calibrations checked, with a board of known size: ChArUco or checkerboard."""
 
-from .advice import film_warnings, lens_warnings, rig_warnings
+from .advice import lens_warnings, rig_warnings
 from .board import Board, Charuco, Checkerboard, board_svg, corners_m, draw_board, parse_board
 from .calibrate import calibrate_rig, diverse_views, fit_lenses, floor_rig, moved_rig, upright_rig
 from .calibration_file import write_calibrations
@@ -37,7 +37,6 @@ __all__ = [
     "draw_board",
     "draw_lenses",
     "draw_rig",
-    "film_warnings",
     "find_board",
     "fit_lens",
     "fit_lenses",

@@ -1,7 +1,7 @@
 """Cameras and boards moved together until the corners are where they were seen: bundle adjustment (Triggs et al.,
 "Bundle Adjustment - A Modern Synthesis", 1999) with boards, whose corners are known, instead of points."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -11,11 +11,11 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 
 from avatar.capture.calibration import Calibration
+from avatar.descent import levenberg_marquardt
 
 from .detect import BoardView
 from .lens import lens_changes, moved_lens, project
 
-MAX_DAMPING = 1e8
 MIN_SIGMA_PX = 0.005
 CUT = 6.0  # a corner this many standard deviations off counts a quarter
 
@@ -129,22 +129,11 @@ class _Problem:
         return max(MIN_SIGMA_PX, float(np.median(lengths)) / 1.1774)
 
     def solve(self, rig: Rig, sigma_px: float, steps: int) -> Rig:
-        cost, damping = self.cost(rig, sigma_px), 1e-4
-        for _ in range(steps):
+        def linearised(rig: Rig) -> Callable[[float], Rig]:
             matrix, slope = self.normal_equations(rig, sigma_px)
-            while damping < MAX_DAMPING:
-                trial = self.moved(rig, _solved(matrix, slope, damping))
-                found = self.cost(trial, sigma_px)
-                if found <= cost:
-                    break
-                damping *= 10
-            else:
-                return rig
-            rig, damping = trial, damping / 10
-            if cost - found < 1e-5 * cost:
-                break
-            cost = found
-        return rig
+            return lambda damping: self.moved(rig, _solved(matrix, slope, damping))
+
+        return levenberg_marquardt(rig, lambda trial: self.cost(trial, sigma_px), linearised, steps, tolerance=1e-5)
 
     def cost(self, rig: Rig, sigma_px: float) -> float:
         """A residual r costs r^2 / (1 + r^2 / cut^2), in variances; infinite where a lens has no such ray."""

@@ -5,7 +5,6 @@ from typing import Final
 import numpy as np
 
 from .board import Board, corners_m
-from .film import BoardFilm
 from .lens import FOCAL, board_pose
 from .lens_fit import LensFit
 from .rig_fit import RigFit
@@ -53,10 +52,3 @@ def rig_warnings(rig: RigFit) -> list[str]:
         if rms > LARGE_PX:
             warnings.append(f"{name}: is {rms:.1f} px off what the other cameras see; are the videos synchronised?")
     return warnings
-
-
-def film_warnings(film: BoardFilm) -> list[str]:
-    """Of what one camera saw."""
-    if film.num_pictures and not film.views:
-        return [f"{film.name}: no board in {film.num_pictures} pictures; is it the one that was named?"]
-    return []

@@ -8,6 +8,7 @@ import cv2
 
 from avatar.atomic import replacing
 from avatar.capture.calibration import Calibration
+from avatar.capture.camera_files.conventions import centre_intrinsics
 
 
 def write_calibrations(calibrations: Sequence[Calibration], path: Path) -> None:
@@ -44,13 +45,11 @@ def _table(calibration: Calibration) -> dict[str, object]:
 
 def _toml(index: int, calibration: Calibration) -> str:
     height, width = calibration.size or (0, 0)
-    intrinsics = calibration.intrinsics_px.copy()
-    intrinsics[:2, 2] -= 0.5
     turn = cv2.Rodrigues(calibration.camera_from_world[:3, :3])[0][:, 0]
     lines = {
         "name": json.dumps(calibration.name, ensure_ascii=False),
         "size": [float(width), float(height)],
-        "matrix": intrinsics.tolist(),
+        "matrix": centre_intrinsics(calibration.intrinsics_px).tolist(),
         "distortions": calibration.distortion.tolist(),
         "rotation": turn.tolist(),
         "translation": calibration.camera_from_world[:3, 3].tolist(),

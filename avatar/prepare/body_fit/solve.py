@@ -1,6 +1,6 @@
-"""The optimiser, and how poses and person are its unknowns."""
+"""How poses and person are the unknowns of an optimiser."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
@@ -8,34 +8,16 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.linalg import cholesky, solve_triangular
 
+from avatar.descent import lbfgs
 from avatar.geometry import multiply_quats, quats_from_axis_angles
 from avatar.structs import map_tensors
 
 from .estimate import Estimate
 
+TOLERANCE = 1e-7  # change of cost or coordinates that is none
 _NUDGE = 1e-3  # radians, metres, or a thousandth of a shape parameter: what derivatives are measured with
 _FLOOR = 1e-6  # of quadratic forms, so that all directions count
 _OFFSET_M = 0.02  # so far offsets may change in a step
-
-
-def minimise(cost: Callable[[], Float[Tensor, ""]], unknowns: Sequence[Tensor], steps: int) -> None:
-    """L-BFGS (Liu and Nocedal 1989) with a line search that keeps to Wolfe's conditions."""
-    optimizer = torch.optim.LBFGS(
-        list(unknowns),
-        max_iter=steps,
-        history_size=20,
-        tolerance_grad=0,
-        tolerance_change=1e-7,
-        line_search_fn="strong_wolfe",
-    )
-
-    def closure() -> float:
-        optimizer.zero_grad()
-        value = cost()
-        value.backward()
-        return float(value.detach())
-
-    optimizer.step(closure)
 
 
 def refine(
@@ -58,7 +40,7 @@ def refine(
         return replace(changed, offsets=start.offsets + _OFFSET_M * len(start) ** -0.5 * offsets)
 
     unknowns = [poses, *((shape, offsets) if with_person else ())]
-    minimise(lambda: cost(estimate()), unknowns, steps)
+    lbfgs(lambda: cost(estimate()), unknowns, steps, TOLERANCE)
     return map_tensors(estimate(), Tensor.detach)
 
 

@@ -8,15 +8,15 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from avatar.geometry import axis_angles_from_quats, matrices_from_axis_angles, quats_from_matrices
+from avatar.descent import lbfgs
+from avatar.geometry import axis_angles_from_quats, matrices_from_axis_angles, nearest_rotations, quats_from_matrices
 
-from ..skeleton import BONES, NAMES
+from ..skeleton import BONES, NAMES, TORSO
 from .estimate import Estimate, Template
 from .freedoms import hinge
-from .solve import minimise
+from .solve import TOLERANCE
 
 _LENGTH_ERROR_M, _SHAPE_SPREAD = 0.02, 0.25
-_TORSO = [NAMES.index(f"{side}_{joint}") for joint in ("shoulder", "hip") for side in ("left", "right")]
 _HEAD = [NAMES.index(name) for name in ("nose", "left_eye", "right_eye", "left_ear", "right_ear")]
 _NECK = ("neck01", "neck02", "neck03", "head")
 _MIN_LANDMARKS = 10
@@ -30,7 +30,7 @@ _LIMBS = {
 def is_enough(points_world: Float[Tensor, "f 33 3"]) -> Bool[Tensor, " f"]:
     """Frames in which so many landmarks are known that a pose follows from them."""
     is_known = points_world.isfinite().all(dim=-1)
-    return (is_known.sum(1) >= _MIN_LANDMARKS) & (is_known[:, _TORSO].sum(1) >= 3)
+    return (is_known.sum(1) >= _MIN_LANDMARKS) & (is_known[:, TORSO].sum(1) >= 3)
 
 
 def start(template: Template, points_world: Float[Tensor, "f 33 3"]) -> Estimate:
@@ -42,7 +42,7 @@ def start(template: Template, points_world: Float[Tensor, "f 33 3"]) -> Estimate
     middle = template.body.default_shape().values
     shape = _shape_of_lengths(template, middle, points_world)
     rest = template.markers.rest(template.body.shape_space.coefficients(template.shape(shape)))
-    torso = aligned(rest[_TORSO], points[:, _TORSO])
+    torso = aligned(rest[TORSO], points[:, TORSO])
     names = [template.body.joint_names[joint] for joint in template.freedoms.joints.tolist()]
     turns = {name: torch.zeros(len(points), 3) for name in names}
     for (joints, bones), side in ((limb, side) for limb in _LIMBS.values() for side in ("left", "right")):
@@ -59,7 +59,7 @@ def start(template: Template, points_world: Float[Tensor, "f 33 3"]) -> Estimate
         root_positions=torch.zeros(len(points), 3),
         turns=torch.stack([turns[name] for name in names], dim=1),
     )
-    shifts = (points - template.posed(estimate).markers)[:, _TORSO].mean(1)
+    shifts = (points - template.posed(estimate).markers)[:, TORSO].mean(1)
     return replace(estimate, root_positions=shifts)
 
 
@@ -80,9 +80,7 @@ def aligned(
     if weights is None:
         rest, points = rest - rest.mean(0), points - points.mean(1, keepdim=True)
     weighted = points if weights is None else points * weights[..., None]
-    left, _, right = torch.linalg.svd(weighted.mT @ rest.expand_as(points))
-    sign = torch.linalg.det(left @ right)
-    return left * torch.stack([torch.ones_like(sign), torch.ones_like(sign), sign], dim=-1)[:, None] @ right
+    return nearest_rotations(weighted.mT @ rest.expand_as(points))
 
 
 def _limb(
@@ -133,5 +131,5 @@ def _shape_of_lengths(
         surprise = ((values - middle) / _SHAPE_SPREAD).square().sum()
         return ((errors / _LENGTH_ERROR_M).square() * is_known).sum() + surprise
 
-    minimise(cost, [values], steps=40)
+    lbfgs(cost, [values], 40, TOLERANCE)
     return template.shape(values.detach()).values

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from html import escape
 
 from ..observations import CameraFindings
-from .gauges import BAD_UNREST, Gauge, is_unsure, number, percent, pixels, seconds
+from ..pictures import MOVING
+from .gauges import Gauge, is_unsure, number, percent, pixels, seconds
 from .pictures import Overlay
 from .rows import heat
 
@@ -70,7 +71,7 @@ def _gaps(camera: CameraFindings, num_frames: int) -> list[Fact]:
         if count
     ]
     if not math.isnan(camera.unrest):
-        facts.append(("scene that changes", percent(camera.unrest), camera.unrest / BAD_UNREST))
+        facts.append(("scene that changes", percent(camera.unrest), camera.unrest / MOVING))
     return facts
 
 

@@ -12,13 +12,13 @@ from avatar.geometry import project, transform_points
 from avatar.structs import Camera
 
 from ..observations import CameraFindings, Findings
+from ..pictures import MOVING
+from ..timeline import TRUSTED
 
 # Where a figure is plainly wrong, level 1.
 BAD_RESIDUAL = 0.025  # of the person's height in the picture
 BAD_OVERLAP = 0.75
 BAD_DISAGREEMENT = 0.3
-BAD_UNREST = 0.1
-BAD_CONFIDENCE = 0.1  # of an offset
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -128,7 +128,7 @@ def camera_level(camera: CameraFindings, num_frames: int, typical_levels: Sequen
     levels = [
         *typical_levels,
         2 * (camera.missing + camera.unseen) / max(1, num_frames),
-        camera.unrest / BAD_UNREST,
+        camera.unrest / MOVING,
         float(is_unsure(camera)),
     ]
     return max((level for level in levels if not math.isnan(level)), default=0.0)
@@ -136,7 +136,7 @@ def camera_level(camera: CameraFindings, num_frames: int, typical_levels: Sequen
 
 def is_unsure(camera: CameraFindings) -> bool:
     """Whether its clock was compared and the offset is not to be trusted."""
-    return camera.sync_confidence < BAD_CONFIDENCE
+    return camera.sync_confidence < TRUSTED
 
 
 def number(value: float, decimals: int) -> str:

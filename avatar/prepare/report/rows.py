@@ -12,8 +12,9 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from ..synchronise import MotionSignal
+from ..timeline import TRUSTED
 from ..triangulate import BoneLength
-from .gauges import BAD_CONFIDENCE, Gauge, number, seconds
+from .gauges import Gauge, number, seconds
 from .pictures import path
 
 COLUMNS = 400  # of a track, at most: pictures beyond that share one, which shows the worst
@@ -115,7 +116,7 @@ def signal_rows(
             f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" preserveAspectRatio="none" role="img" aria-label="motion in '
             f'{escape(names[camera])} and in the others">{lines}</svg>'
         )
-        rows.append(row(escape(names[camera]), track, figure, float(confidence < BAD_CONFIDENCE), "signal"))
+        rows.append(row(escape(names[camera]), track, figure, float(confidence < TRUSTED), "signal"))
     return f'<div class="rows">{"".join(rows)}{_axis(float(times[0]), float(times[-1]))}</div>'
 
 
